@@ -1,0 +1,84 @@
+# The one list of commands; `make` alone prints it. CI runs the same targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-
+UV_VERSION := 0.13.9
+OUT ?= demo-out
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# A venv without pip (Debian ships python3-venv apart) is made by the virtualenv that pip can install.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: apt-get install python3-venv (Debian, Ubuntu)"; rm -rf $(VENV); exit 1; }
+
+$(BIN)/uv: | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMP)core: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "Installing skureel into $(VENV) …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+	@touch $@
+
+$(STAMP)dev: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "Installing skureel and its development tools into $(VENV) …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(STAMP)core
+
+.PHONY: install
+install: $(STAMP)core ## Install skureel into .venv
+.PHONY: develop
+develop: $(STAMP)dev ## Install skureel and its development tools into .venv
+
+.PHONY: demo
+demo: $(STAMP)core ## Make the sample catalog's clips on this machine alone: no GPU, no Kafka, no Docker
+	@$(BIN)/skureel demo --out $(OUT)
+
+.PHONY: test
+test: $(STAMP)dev ## Check everything: lint, types, architecture, tests on real Kafka, MinIO and PostgreSQL
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory pytest
+
+.PHONY: check
+check: $(STAMP)dev ## Lint, format, types and import contracts; changes nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: pytest
+pytest: $(STAMP)dev ## The tests alone, with coverage
+	@$(BIN)/python -m tests.services fetch
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest tests/unit tests/integration tests/faults
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --fail-under=90
+
+.PHONY: unit
+unit: $(STAMP)dev ## The fast tests, which need no service
+	@$(BIN)/pytest tests/unit
+
+.PHONY: fix
+fix: $(STAMP)dev ## Mend what lint and format can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(STAMP)dev ## The benchmarks: tables, and one JSON line each
+	@$(BIN)/python -m tests.bench
+
+.PHONY: services
+services: $(STAMP)dev ## Start Kafka, MinIO and PostgreSQL on free loopback ports (stop: make services-down)
+	@$(BIN)/python -m tests.services up
+.PHONY: services-down
+services-down: $(STAMP)dev ## Stop what `make services` started
+	@$(BIN)/python -m tests.services down
+
+.PHONY: clean
+clean: ## Remove what the tools left behind, .venv included
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build *.egg-info

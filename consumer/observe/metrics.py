@@ -1,0 +1,212 @@
+"""The one catalogue of metrics: name, kind, labels, meaning and the operator's remedy. Docs and alerts follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Buckets for transactions and store calls, seconds."""
+GENERATION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Buckets for stages of a clip, seconds: the libraries' defaults stop at 10 s."""
+FRESHNESS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Buckets for the time from a request to its announcement, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One metric. Names end in their unit; labels never hold ids of products or records."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+    buckets: tuple[float, ...] = ()
+
+
+CATALOGUE: list[Spec] = []
+
+
+def _spec(  # noqa: PLR0917 - the catalogue reads as a table
+    name: str, kind: Kind, labels: tuple[str, ...], meaning: str, remedy: str, buckets: tuple[float, ...] = ()
+) -> Spec:
+    spec = Spec(name, kind, labels, meaning, remedy, buckets)
+    CATALOGUE.append(spec)
+    return spec
+
+
+RECORDS = _spec(
+    "skureel_records_total", "counter", ("role", "topic"), "Records committed.", "Flat while lag grows: see /healthz."
+)
+SKIPS = _spec(
+    "skureel_skipped_records_total",
+    "counter",
+    ("role", "reason"),
+    "Records that needed no work, by reason: stale, unchanged, superseded, duplicate, …",
+    "Nothing; a jump in 'duplicate' means that something upstream publishes twice.",
+)
+DEAD_LETTERS = _spec(
+    "skureel_dead_letters_total",
+    "counter",
+    ("role", "topic", "stage"),
+    "Records given up and written to the dead-letter topic.",
+    "Read them (skureel tail TOPIC.GROUP.dlq), mend the cause, publish again.",
+)
+OUTPUTS = _spec("skureel_outputs_total", "counter", ("role", "topic"), "Records written and committed.", "None.")
+TRANSACTIONS = _spec(
+    "skureel_transactions_total",
+    "counter",
+    ("role", "result"),
+    "Commits by result: committed, aborted, rebuilt (the producer had to be made anew).",
+    "Aborts outside rebalances: look at the broker and at its transaction log.",
+)
+TRANSACTION_SECONDS = _spec(
+    "skureel_transaction_seconds",
+    "histogram",
+    ("role",),
+    "Time from begin to committed.",
+    "Above a second: the broker is slow.",
+    FAST,
+)
+LOOP_SECONDS = _spec(
+    "skureel_loop_seconds_total",
+    "counter",
+    ("role", "activity"),
+    "Where the polling thread's time goes: poll, dispatch, backpressure.",
+    "Mostly poll: idle. Mostly backpressure: the workers are the limit; add replicas.",
+)
+IN_FLIGHT = _spec("skureel_in_flight_records", "gauge", ("role",), "Records leased and not committed.", "None.")
+OLDEST_UNFINISHED = _spec(
+    "skureel_oldest_unfinished_seconds",
+    "gauge",
+    ("role",),
+    "Age of the oldest record taken and not yet committed.",
+    "Rising without completions: a stuck worker; see /healthz and the log.",
+)
+ASSIGNED = _spec("skureel_assigned_partitions", "gauge", ("role",), "Partitions held now.", "0 for long: more replicas "
+                 "than partitions, or the group cannot be joined.")  # fmt: skip
+REBALANCES = _spec("skureel_rebalances_total", "counter", ("role", "kind"), "Assignments, revocations and losses.",
+                   "'lost' means that a member was late: raise kafka.session_timeout or look for stalls.")  # fmt: skip
+PAUSED = _spec("skureel_paused", "gauge", ("role", "reason"), "1 while consumption is paused, by reason.",
+               "'unavailable': see skureel_outages_total for what is out.")  # fmt: skip
+OUTAGES = _spec(
+    "skureel_outages_total",
+    "counter",
+    ("role", "what"),
+    "Attempts put off because something needed was out: store, database, registry, broker.",
+    "Bring it back; work resumes by itself.",
+)
+PLANS = _spec("skureel_plans_total", "counter", ("work",), "Plans made, by the work they ask for.", "None.")
+PLAN_SECONDS = _spec(
+    "skureel_plan_batch_seconds", "histogram", (), "Time to plan one batch, database included.", "Slow: see the "
+    "database.", FAST
+)  # fmt: skip
+STAGE_SECONDS = _spec(
+    "skureel_stage_seconds",
+    "histogram",
+    ("stage",),
+    "Time in each stage of a clip: lookup, photo, render, inspect, encode, upload, announce.",
+    "Compare stages; the engine should be the longest.",
+    GENERATION,
+)
+STAGE_WAITING = _spec("skureel_stage_waiting", "gauge", ("stage",), "Clips waiting before a stage.", "A queue before "
+                      "'finish': more renderer.finishers; before 'render': more engines.")  # fmt: skip
+RENDERS = _spec(
+    "skureel_renders_total",
+    "counter",
+    ("engine", "result"),
+    "Shots given to the engine, by result: ok, failed.",
+    "Failures: the log names the engine's reason.",
+)
+ENGINE_SECONDS = _spec("skureel_engine_seconds_total", "counter", ("engine",), "Device time spent.", "None.")
+CLIPS = _spec(
+    "skureel_clips_total",
+    "counter",
+    ("work",),
+    "Clips announced, by the work that was needed: RENDER, DRESS, SPLICE, NONE, RETIRE.",
+    "None.",
+)
+REJECTED = _spec(
+    "skureel_rejected_clips_total",
+    "counter",
+    ("check",),
+    "Clips that failed inspection for good, by check.",
+    "A spike: look at the quarantined clips and at what changed in the templates.",
+)
+INSPECTIONS = _spec("skureel_inspections_total", "counter", ("result",), "Inspections: passed, failed.", "None.")
+UNLABELLED = _spec(
+    "skureel_unlabelled_publish_total",
+    "counter",
+    (),
+    "Generated clips that were about to go out without their labels, and were stopped.",
+    "Must stay 0: a fault in the label step.",
+)
+FALLBACKS = _spec("skureel_fallbacks_total", "counter", ("kind",), "Clips made another way than planned, e.g. without "
+                  "their photo.", "Check the image addresses of the catalog.")  # fmt: skip
+FRESHNESS_SECONDS = _spec(
+    "skureel_freshness_seconds",
+    "histogram",
+    (),
+    "Time from a clip's request to its announcement.",
+    "Rising: see the queue (lag) and the stages.",
+    FRESHNESS,
+)
+STORE_SECONDS = _spec("skureel_store_seconds", "histogram", ("operation",), "Time of store calls.", "Slow: see the "
+                      "store.", FAST)  # fmt: skip
+STORE_BYTES = _spec("skureel_store_bytes_total", "counter", ("operation",), "Bytes to and from the store.", "None.")
+PROGRESS = _spec("skureel_last_progress_timestamp_seconds", "gauge", ("role",), "When something was last committed or "
+                 "nothing waited, Unix time.", "Far in the past: stuck; see /healthz.")  # fmt: skip
+BUILD_INFO = _spec("skureel_build_info", "gauge", ("version", "engine"), "Always 1.", "None.")
+
+
+class Metrics:
+    """The catalogue over one registry; every process (and every test) has its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._series: dict[str, Counter | Gauge | Histogram] = {}
+        for spec in CATALOGUE:
+            if spec.kind == "counter":
+                self._series[spec.name] = Counter(spec.name, spec.meaning, spec.labels, registry=self.registry)
+            elif spec.kind == "gauge":
+                self._series[spec.name] = Gauge(spec.name, spec.meaning, spec.labels, registry=self.registry)
+            else:
+                self._series[spec.name] = Histogram(
+                    spec.name, spec.meaning, spec.labels, buckets=spec.buckets, registry=self.registry
+                )
+
+    def _child(self, spec: Spec, labels: dict[str, str]) -> Counter | Gauge | Histogram:
+        series = self._series[spec.name]
+        return series.labels(**labels) if spec.labels else series
+
+    def inc(self, spec: Spec, amount: float = 1.0, **labels: str) -> None:
+        """Raise a counter."""
+        child = self._child(spec, labels)
+        assert isinstance(child, Counter)  # noqa: S101 - a programming error, not an input
+        child.inc(amount)
+
+    def set(self, spec: Spec, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        child = self._child(spec, labels)
+        assert isinstance(child, Gauge)  # noqa: S101 - a programming error, not an input
+        child.set(value)
+
+    def observe(self, spec: Spec, value: float, **labels: str) -> None:
+        """Add to a histogram."""
+        child = self._child(spec, labels)
+        assert isinstance(child, Histogram)  # noqa: S101 - a programming error, not an input
+        child.observe(value)
+
+    def value(self, spec: Spec, **labels: str) -> float:
+        """The current value of a counter or gauge; of a histogram, its count. 0 where nothing was recorded."""
+        suffix = "_count" if spec.kind == "histogram" else ""
+        return self.registry.get_sample_value(spec.name + suffix, labels) or 0.0
+
+    def page(self) -> bytes:
+        """The text that /metrics serves."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""Catalog events become plans: projection, recipes, prompts and clip requests. No engine, no store."""

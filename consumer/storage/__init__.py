@@ -1,0 +1,1 @@
+"""Object stores behind one protocol, and where things lie in them."""

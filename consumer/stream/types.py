@@ -1,0 +1,154 @@
+"""The loop's vocabulary: records, leases, outputs, and the contracts its users implement. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Record(NamedTuple):
+    """One record as it was read. A tuple, for there may be tens of thousands a second."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+    """Milliseconds since 1970, as the broker keeps it."""
+
+
+class Output(NamedTuple):
+    """One record to be written in the same transaction as the offsets of what caused it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Partition(NamedTuple):
+    """A topic's partition."""
+
+    topic: str
+    number: int
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """A run of records of one partition, in offset order, lent to a worker until it is settled.
+
+    The epoch tells assignments of the same partition apart: what is settled under an old epoch is dropped,
+    outputs and all, because the partition's new owner does that work.
+    """
+
+    partition: Partition
+    epoch: int
+    records: Sequence[Record]
+    next_offset: int
+    """Where reading goes on once this lease is settled."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What became of one lease: its outputs commit together with its offsets, or not at all.
+
+    No outputs and no reason is a valid outcome ("done, nothing to say"). ``committed`` is called once, on the
+    committing thread, after the transaction that carries it; it must return at once and not raise. It is not
+    called when the lease was revoked or the process died: whoever relies on it recovers at the next start.
+    """
+
+    lease: Lease | None
+    """None for outputs that no record caused: what is recovered when partitions arrive."""
+    outputs: Sequence[Output] = ()
+    committed: Callable[[], None] | None = field(default=None, repr=False)
+
+
+class UnavailableError(Exception):
+    """Raised by a handler when something it needs is out (store, database, registry): nothing is wrong with the record.
+
+    The loop keeps polling, stops taking new records, and tries the same records again. ``what`` names the part.
+    """
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(f"{what}: {message}")
+        self.what = what
+
+
+class Settler(Protocol):
+    """The loop's side of a lease. Thread-safe; never blocks; may be called in any order of leases."""
+
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        """Hand results over. Each lease is settled exactly once; commits happen as soon as they are contiguous."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the loop with an error: the worker is broken and cannot go on."""
+        ...
+
+
+class Worker(Protocol):
+    """Does the work, on threads of its own. All methods are called from the polling thread and return at once,
+    except ``drain`` and ``close``.
+    """
+
+    def start(self, settler: Settler) -> None:
+        """Begin; leases follow."""
+        ...
+
+    def capacity(self) -> int:
+        """How many more records it would take now; at 0 the loop pauses its partitions and goes on polling."""
+        ...
+
+    def submit(self, leases: Sequence[Lease]) -> None:
+        """Take leases. Never blocks; a worker may be given a few more records than its capacity said."""
+        ...
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Partitions arrived; records of them follow."""
+        ...
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Partitions left: drop what has not started; settling it is allowed and ignored."""
+        ...
+
+    def drain(self, seconds: float) -> bool:
+        """Finish what has begun, start nothing new. True when all was settled in time."""
+        ...
+
+    def close(self) -> None:
+        """Stop now and join the threads. Idempotent."""
+        ...
+
+
+@dataclass(slots=True)
+class Handled:
+    """What a batch handler made of a batch."""
+
+    outputs: Sequence[Output] = ()
+    committed: Callable[[], None] | None = None
+
+
+class BatchHandler(Protocol):
+    """A worker's simpler sibling: a synchronous function of batches, run in order on one thread by ``BatchWorker``.
+
+    An UnavailableError is retried with back-off until it succeeds or the partitions leave. Any other exception
+    makes the worker give the batch again record by record, and dead-letter the record that raises alone. So a
+    handler keeps no half-done state when it raises.
+    """
+
+    def assigned(self, partitions: Sequence[Partition]) -> Handled:
+        """Partitions arrived: what a predecessor left undone. May raise UnavailableError."""
+        ...
+
+    def handle(self, records: Sequence[Record]) -> Handled:
+        """Work one batch; records of one partition come in offset order."""
+        ...
+
+    def idle(self) -> None:
+        """Called when no records wait, and before closing: finish background duties. May raise UnavailableError."""
+        ...
