@@ -1,0 +1,184 @@
+"""Text set into boxes: the largest size that fits, the lines it breaks into, and the picture of it.
+
+The package's main entry for drawing; knows nothing of clips or frames.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+from model.typeset.characters import drawable
+from model.typeset.colour import Rgb
+from model.typeset.fonts import Face, face, unit_advance
+from model.typeset.lines import Atom, Width, atoms, balance, cut, is_wide, wrap
+
+Align = Literal["left", "center", "right"]
+
+_LONGEST = 600
+"""Characters considered of one text: no box of a clip holds more, and shaping more would only cost time."""
+_BASELINE = 0.38
+"""The baseline lies this far below the middle of a line, in ems: Han squares span -0.12…0.88 em around it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Text set in lines at one size. The ink of ``mask(block)`` lies inside ``width`` × ``height`` pixels."""
+
+    lines: tuple[str, ...]
+    size: int
+    weight: int
+    leading: float
+    align: Align
+    width: int
+    """The widest line's ink, in pixels."""
+    height: int
+    cut: bool
+    """True when words had to give way to an ellipsis."""
+
+
+def measure(text: str, size: int, weight: int = 400) -> float:
+    """Advance of one line in pixels."""
+    return unit_advance(text, weight) * size
+
+
+def ink_height(text: str, size: int, weight: int = 400) -> int:
+    """Height in pixels of the rendered glyphs, without line spacing."""
+    _, top, _, bottom = face(size, weight).ink(text)
+    return bottom - top
+
+
+def size_for_ink(text: str, height: int, weight: int = 400) -> int:
+    """The smallest size at which the glyphs are at least this many pixels high. Raises ValueError for inkless text."""
+    at_hundred = ink_height(text, 100, weight)
+    if at_hundred <= 0:
+        raise ValueError(f"{text!r} has no ink to measure")
+    size = max(1, math.floor(100 * height / at_hundred) - 1)
+    while ink_height(text, size, weight) < height:
+        size += 1
+    return size
+
+
+def fit(
+    text: str,
+    *,
+    width: int,
+    height: int,
+    largest: int,
+    smallest: int,
+    weight: int = 400,
+    max_lines: int = 3,
+    leading: float = 1.25,
+    align: Align = "left",
+) -> Block:
+    """Set text in a box at the largest size it fits, in balanced lines; cut with an ellipsis below the smallest.
+
+    The text is made drawable first. An empty text gives a block without lines. Words are kept whole while any size
+    in the range allows it. Raises ValueError for an impossible range or box, FontError without the typeface.
+    """
+    if not 1 <= smallest <= largest or width < 1 or height < 1 or max_lines < 1:
+        raise ValueError(f"fit: box {width}x{height}, sizes {smallest}…{largest}, {max_lines} lines")
+    truncated = len(text) > _LONGEST
+    setter = _Setter(atoms(drawable(text[:_LONGEST])), width, weight, leading, align)
+    if not truncated:
+        # A word torn in two is worst at display sizes: the second pass starts lower.
+        for split, ceiling in ((False, largest), (True, smallest + (largest - smallest) // 3)):
+            for size in range(ceiling, smallest - 1, -1):
+                block = setter.whole(size, min(max_lines, int(height // (size * leading))), split=split)
+                if block is not None:
+                    return block
+    return setter.shortened(smallest, max(1, min(max_lines, int(height // (smallest * leading)))), truncated=truncated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setter:
+    """One text, one column width, one manner; the size is still open."""
+
+    pieces: list[Atom]
+    width: int
+    weight: int
+    leading: float
+    align: Align
+
+    def whole(self, size: int, rows: int, *, split: bool) -> Block | None:
+        """All words in at most so many rows, or None."""
+        extent = self._extent(size)
+        if rows < 1 or (not split and any(extent(piece.text) > self.width for piece in self.pieces)):
+            return None
+        lines = wrap(self.pieces, extent, self.width)
+        if len(lines) > rows:
+            return None
+        return self._checked(balance(self.pieces, extent, self.width, len(lines)) or lines, size, cut=False)
+
+    def shortened(self, size: int, rows: int, *, truncated: bool) -> Block:
+        """As many words as the rows hold, then an ellipsis."""
+        extent = self._extent(size)
+        lines = wrap(self.pieces, extent, self.width)
+        count = min(rows, len(lines))
+        marked = [*lines, ""] if truncated else lines
+        for slack in (0, 2, 4, 8, self.width // 4):
+            block = self._checked(cut(marked, count, extent, self.width - slack), size, cut=True)
+            if block is not None:
+                return block
+        return self._block([], 0, size, cut=True)
+
+    def _extent(self, size: int) -> Width:
+        return lambda text: unit_advance(text, self.weight) * size
+
+    def _checked(self, lines: list[str], size: int, *, cut: bool) -> Block | None:
+        """The block, or None when its rendered ink is wider than the estimate promised."""
+        widest = 0
+        for line in lines:
+            left, _, right, _ = face(size, self.weight).ink(line)
+            widest = max(widest, right - left)
+        return self._block(lines, widest, size, cut=cut) if widest <= self.width else None
+
+    def _block(self, lines: list[str], widest: int, size: int, *, cut: bool) -> Block:
+        return Block(
+            lines=tuple(lines),
+            size=size,
+            weight=self.weight,
+            leading=self.leading,
+            align=self.align,
+            width=widest,
+            height=math.floor(len(lines) * size * self.leading),
+            cut=cut,
+        )
+
+
+def mask(block: Block) -> Image.Image:
+    """The ink's coverage as an L image of the block's size (at least 1×1); every line's ink starts at its edge."""
+    canvas = Image.new("L", (max(block.width, 1), max(block.height, 1)), 0)
+    setter = face(block.size, block.weight)
+    for index, line in enumerate(block.lines):
+        middle = (index + 0.5) * block.size * block.leading
+        _draw_line(canvas, setter, line, round(middle + _BASELINE * block.size), block)
+    return canvas
+
+
+def _draw_line(canvas: Image.Image, setter: Face, line: str, baseline: int, block: Block) -> None:
+    left, _, right, _ = setter.ink(line)
+    slack = block.width - (right - left)
+    offset = {"left": 0, "center": slack // 2, "right": slack}[block.align]
+    setter.draw(canvas, (offset - left, baseline), line)
+
+
+def render_text(block: Block, colour: Rgb, *, opacity: float = 1.0) -> Image.Image:
+    """The block as an RGBA image of its size: the colour everywhere, the ink in the alpha channel."""
+    coverage = mask(block)
+    picture = Image.new("RGBA", coverage.size, (*colour, 0))
+    picture.putalpha(coverage.point([round(level * min(max(opacity, 0.0), 1.0)) for level in range(256)]))
+    return picture
+
+
+def has_words(text: str) -> bool:
+    """True when something that reads as a word or a number can be drawn of the text."""
+    return any(char.isalnum() for char in drawable(text[:_LONGEST]))
+
+
+def leading_for(text: str, *, latin: float = 1.18, wide: float = 1.3) -> float:
+    """Line spacing that suits the script: Han squares want more air than Latin words."""
+    return wide if any(is_wide(char) for char in text) else latin
