@@ -148,15 +148,31 @@ def _run(stack: Stack, names: list[str], command: list[str]) -> int:
         for name in names:
             if VARIABLES[name] not in addresses:
                 addresses[VARIABLES[name]] = own.enter_context(SERVICES[name]()).address_text
-        # A terminated run must stop the services it started, and its command with them.
-        before = signal.signal(signal.SIGTERM, _terminated)
-        own.callback(signal.signal, signal.SIGTERM, before)
         try:
-            child = subprocess.Popen(command, env=environment.with_changes(addresses))
+            return _run_child(command, environment.with_changes(addresses))
         except OSError as error:
             raise ServiceError(f"{command[0]} cannot be run: {error.strerror}") from error
-        own.callback(child.terminate)
-        return _wait(child)
+
+
+def _run_child(command: list[str], variables: dict[str, str]) -> int:
+    """Run `command` to its end; SIGTERM to us ends it too, so that the services it used can be stopped after it."""
+    children: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for child in children:
+            child.terminate()
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        children.append(subprocess.Popen(command, env=variables))
+        if asked:  # while the child was being made
+            children[0].terminate()
+        code = _wait(children[0])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 128 + asked[0] if asked else code
 
 
 def _wait(child: subprocess.Popen[bytes]) -> int:
@@ -167,10 +183,6 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
             continue  # Ctrl-C reached the command too; its end is what we wait for
         # As shells tell that a signal ended a command.
         return code if code >= 0 else 128 - code
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)
 
 
 _VERBS = {"fetch": _fetch, "up": _up, "down": _down, "status": _status, "env": _env}

@@ -2,7 +2,11 @@
 
 import importlib
 import importlib.util
+import json
 import secrets
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +24,7 @@ from tests.services.ports import LOOPBACK, free_port
 from tests.services.service import START_S
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose.yaml"
-_ASK_S = 5
+_ASK = "import docker; docker.from_env(timeout=5).ping()"
 _POLL_S = 0.2
 
 
@@ -29,22 +33,14 @@ def answers() -> bool:
     """Whether testcontainers is installed and a Docker daemon answers; asked once."""
     if not importlib.util.find_spec("testcontainers"):
         return False
-    docker = importlib.import_module("docker")
-    try:
-        client = docker.from_env(timeout=_ASK_S)
-    except docker.errors.DockerException:
-        return False
-    try:
-        return bool(client.ping())
-    except (docker.errors.DockerException, OSError):
-        return False
-    finally:
-        client.close()
+    # In a process of its own: the client leaves its socket open when nobody answers.
+    asked = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 def image(service: str) -> str:
     """The image that compose.yaml pins for `service`."""
-    return str(yaml.safe_load(COMPOSE.read_text())["services"][service]["image"])
+    return str(_compose()["services"][service]["image"])
 
 
 def kafka_variables(port: int) -> dict[str, str]:
@@ -72,12 +68,15 @@ def kafka() -> Iterator[KafkaAddress]:
 
 @contextmanager
 def s3() -> Iterator[S3Address]:
-    """An S3 server in a container."""
+    """An S3 server in a container, with the command and the keys of compose.yaml."""
+    document = _compose()
+    identities = document["configs"]["s3-identities"]["content"]
+    keys = json.loads(identities)["identities"][0]["credentials"][0]
     port = free_port()
-    key, secret = f"test{secrets.token_hex(6)}", secrets.token_hex(16)
-    address = S3Address(f"{LOOPBACK}:{port}", key, secret)
-    variables = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
-    with _container(image("s3"), {8333: port}, variables, command="server -s3 -dir=/data -master.volumeSizeLimitMB=64"):
+    address = S3Address(f"{LOOPBACK}:{port}", keys["accessKey"], keys["secretKey"])
+    command = document["services"]["s3"]["command"]
+    files = {document["services"]["s3"]["configs"][0]["target"]: identities.encode()}
+    with _container(image("s3"), {8333: port}, {}, command=command, files=files):
         _await(address.check)
         yield address
 
@@ -94,13 +93,33 @@ def postgres() -> Iterator[PostgresAddress]:
 
 
 @contextmanager
-def _container(image_name: str, ports: dict[int, int], variables: dict[str, str], command: str = "") -> Iterator[Any]:
-    made = importlib.import_module("testcontainers.core.container").DockerContainer(image_name)
-    for inside, outside in ports.items():
-        made = made.with_bind_ports(inside, (LOOPBACK, outside))
-    made = made.with_envs(**variables)
-    with made.with_command(command) if command else made as running:
-        yield running
+def _container(
+    image_name: str,
+    ports: dict[int, int],
+    variables: dict[str, str],
+    *,
+    command: str = "",
+    files: dict[str, bytes] | None = None,
+) -> Iterator[None]:
+    made: Any = importlib.import_module("testcontainers.core.container").DockerContainer(image_name)
+    # Not with_bind_ports, which opens them on every interface.
+    made.ports |= {str(inside): (LOOPBACK, outside) for inside, outside in ports.items()}
+    made.with_envs(**variables)
+    if command:
+        made.with_command(command)
+    with tempfile.TemporaryDirectory(prefix="skureel-docker-") as folder:
+        # Mounted: copied in, they would come after the server has looked for them.
+        Path(folder).chmod(0o755)
+        for number, (where, content) in enumerate((files or {}).items()):
+            (Path(folder) / str(number)).write_bytes(content)
+            made.with_volume_mapping(f"{folder}/{number}", where, "ro")
+        with made:
+            yield
+
+
+def _compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return document
 
 
 def _await(check: Callable[[], None]) -> None:

@@ -19,10 +19,10 @@ from tests.services.service import Service
 
 USER = "skureel"
 INITDB_S = 120.0
-# Data that is thrown away need not survive the machine; it does survive the killed server.
+# Data that is thrown away need not survive the machine. It must survive the killed server, so that each commit
+# still reaches the system: synchronous_commit stays on.
 SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "listen_addresses": LOOPBACK,
     # No socket file: its usual folder belongs to the distribution's own server.

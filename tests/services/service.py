@@ -22,6 +22,7 @@ START_S = 90.0
 # How long a server may take to leave in order before it is killed.
 STOP_S = 20.0
 _STARTS = 3
+_RETRY_S = 0.3
 _MARK = ".skureel-service"
 _PREPARED = ".prepared"
 
@@ -61,9 +62,10 @@ class Service(ABC):
     @property
     def running(self) -> bool:
         """Whether its process exists; it may be paused."""
+        alive = self.process is not None and self.process.alive
         if self._child:
-            self._child.poll()  # reaps it
-        return self.process is not None and self.process.alive
+            self._child.poll()  # after the look, so that whoever was seen dead is reaped
+        return alive
 
     def start(self) -> Self:
         """Start it and return when it answers; nothing happens when it runs already.
@@ -79,11 +81,13 @@ class Service(ABC):
             try:
                 self._start_once()
             except ServiceError:
-                # Another process may have taken the port since it was drawn.
-                if attempt == _STARTS or not self._may_move or self.running:
+                # Another process took the port since it was drawn, or the children of a killed server still
+                # hold its data.
+                if attempt == _STARTS or self.running:
                     self.kill()
                     raise
-                self.port = free_port()
+                self.port = free_port() if self._may_move else self.port
+                time.sleep(_RETRY_S)
             except BaseException:
                 self.kill()
                 raise
