@@ -1,0 +1,206 @@
+"""The command line: arguments in, exit codes out. Each command's work lives in ``consumer.operate``.
+
+Exit codes: 0 done; 1 it failed; 2 wrong usage or configuration; 3 something it needs is not available.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from consumer import __version__, settings
+
+if TYPE_CHECKING:
+    from consumer.settings import Settings
+
+app = typer.Typer(
+    name="skureel",
+    help="Every SKU gets its reel: product events in, inspected and labelled product clips out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FAILED, USAGE, UNAVAILABLE = 1, 2, 3
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file of settings (default: $SKUREEL_CONFIG, then ./skureel.toml)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
+
+
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"skureel: {message}", markup=False)
+    raise typer.Exit(code)
+
+
+def _settings(config: Path | None, **overrides: Any) -> Settings:
+    try:
+        return settings.load(config, **overrides)
+    except settings.SettingsError as error:
+        _fail(str(error), USAGE)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"skureel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Every SKU gets its reel: product events in, inspected and labelled product clips out."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the clips, the gallery and the events.")] = Path("demo-out"),
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, or 360p, 480p, portrait, square.")] = "640x480",
+    seconds: Annotated[float, typer.Option(help="Length of each clip, 0.5 to 10.")] = 4.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N products of the sample catalog.")] = None,
+    json: Json = False,
+) -> None:
+    """Make the sample catalog's clips on this machine alone: embedded broker, SQLite, files, CPU engine.
+
+    Leaves OUT/index.html (the gallery), OUT/store/ (clips) and OUT/events/TOPIC.jsonl. Run it again: nothing is
+    rendered twice.
+    """
+    from consumer.operate import demo as command
+
+    try:
+        command.run(out, size=size, seconds=seconds, limit=limit, json=json)
+    except settings.SettingsError as error:
+        _fail(str(error), USAGE)
+    except command.DemoError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped; run it again to go on where it was", 130)
+
+
+@app.command()
+def run(
+    role: Annotated[str, typer.Option(help="all, planner or renderer.")] = "all",
+    config: Config = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C: drain, commit, leave. A second signal exits at once."""
+    from consumer import service
+
+    if role not in service.ROLES:
+        _fail(f"--role {role}: choose one of {', '.join(service.ROLES)}", USAGE)
+    loaded = _settings(config)
+    try:
+        code = service.run(loaded, role)
+    except service.ServiceError as error:
+        _fail(str(error), USAGE if error.configuration else UNAVAILABLE)
+    raise typer.Exit(code)
+
+
+@app.command()
+def publish(
+    topic: Annotated[str, typer.Argument(help="Topic, e.g. product-created.")],
+    file: Annotated[Path, typer.Argument(help="JSON lines, one event each; - reads standard input.")],
+    check: Annotated[bool, typer.Option("--check", help="Only validate; publish nothing.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Publish events from a JSON-lines file, each validated against the topic's schema first.
+
+    A line {"product_id": "…", "tombstone": true} publishes a null value: the product is retired.
+    """
+    from consumer.operate import publish as command
+
+    loaded = _settings(config)
+    try:
+        command.run(loaded, topic, file, check=check, json=json)
+    except command.InvalidError as error:
+        _fail(str(error), USAGE)
+    except command.PublishError as error:
+        _fail(str(error), UNAVAILABLE)
+
+
+@app.command()
+def tail(
+    topic: Annotated[str, typer.Argument(help="Topic, e.g. video-ready, or TOPIC.GROUP.dlq.")],
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Stop after N records.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on waiting at the end.")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Only records from now on (implies --follow).")] = False,
+    meta: Annotated[bool, typer.Option("--meta", help="With topic, partition, offset, key, headers around.")] = False,
+    config: Config = None,
+) -> None:
+    """Print a topic's records as JSON lines (committed ones only), from the beginning to the present end."""
+    from consumer.operate import tail as command
+
+    loaded = _settings(config)
+    try:
+        command.run(loaded, topic, limit=limit, follow=follow or latest, latest=latest, meta=meta)
+    except command.TailError as error:
+        _fail(str(error), UNAVAILABLE)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Option(help="What is to be seen.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4 file to write.")],
+    negative: Annotated[str, typer.Option(help="What is not to be seen.")] = "",
+    image: Annotated[Path | None, typer.Option(help="A product photo (JPEG, PNG, WebP) to start from.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title drawn by engines that draw words.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="A selling point to draw; may be repeated.")] = None,
+    locale: Annotated[str, typer.Option(help="Language of the words.")] = "en",
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT, or 360p, 480p, portrait, square.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length, 0.5 to 10.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed: the same again gives the same clip.")] = 0,
+    engine: Annotated[str | None, typer.Option(help="storyboard, or MODULE:FACTORY.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Make one clip, inspected and labelled, without a broker or a store."""
+    from consumer.operate import generate as command
+
+    clip: dict[str, Any] = {"size": size, "seconds": seconds}
+    overrides: dict[str, Any] = {}
+    if chosen := {name: value for name, value in clip.items() if value is not None}:
+        overrides["clip"] = chosen
+    if engine is not None:
+        overrides["engine"] = {"name": engine}
+    loaded = _settings(config, **overrides)
+    captions = tuple(word for word in (title, *(point or [])) if word)
+    try:
+        command.run(
+            loaded,
+            command.Wish(prompt=prompt, negative_prompt=negative, captions=captions, locale=locale, seed=seed),
+            image=image,
+            output=output,
+            json=json,
+        )
+    except command.GenerateError as error:
+        _fail(str(error))
+
+
+@app.command()
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Check everything the service needs and say what to do where it fails. Exit code 1 if anything does."""
+    from consumer.operate import doctor as command
+
+    if not command.run(_settings(config), json=json):
+        raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    """The ``skureel`` program."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader of our output went away: `skureel tail … | head`
+        sys.stderr.close()
+        raise SystemExit(0) from None

@@ -1,0 +1,160 @@
+"""``skureel generate``: one clip from words or a photo, to a file. No broker, no store, no catalog."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from json import dumps
+from pathlib import Path
+
+from rich.console import Console
+
+from consumer.settings import ClipSettings, Settings
+from model.encode import encode_base
+from model.engine import Engine, EngineError, EngineSpec, Shot
+from model.engines import open_engine
+from model.errors import ClipError
+from model.finish import Finished, finish
+from model.inspect import inspect_file, inspect_frames
+from model.recipe import Dressing, Encoding, Overlays, Photo, Recipe, RecipeError, Scene
+
+Tell = Callable[[str], None]
+
+
+class GenerateError(Exception):
+    """Raised when no clip came of it; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    prompt: str
+    negative_prompt: str = ""
+    captions: tuple[str, ...] = ()
+    locale: str = "en"
+    photo: bytes | None = None
+    seed: int = 0
+
+
+def recipe_of(wish: Wish, clip: ClipSettings, spec: EngineSpec) -> Recipe:
+    """The recipe of a wish: the planner's rules, with the words taken as they are."""
+    width, height = clip.pixels
+    photo = Photo(url="file:", sha256=hashlib.sha256(wish.photo).hexdigest()) if wish.photo else None
+    if photo and not spec.photos:
+        raise GenerateError(f"the {spec.name} engine takes no photo: leave out --image, or choose another engine")
+    if spec.generative and clip.producer is None:
+        raise GenerateError("clip.producer is not set: generated clips must carry a ContentProducer code")
+    return Recipe(
+        scene=Scene(
+            mode="image" if photo else "text",
+            prompt=wish.prompt,
+            negative_prompt=wish.negative_prompt,
+            photo=photo,
+            captions=(wish.captions or (wish.prompt,)) if spec.captions else (),
+            locale=wish.locale,
+            seed=wish.seed,
+            width=width,
+            height=height,
+            frames=clip.frames,
+            fps=clip.fps,
+            steps=spec.steps,
+            guidance=spec.guidance,
+            engine=spec.name,
+            engine_revision=spec.revision,
+        ),
+        dressing=Dressing(
+            overlays=Overlays(
+                width=width,
+                height=height,
+                label=clip.label if spec.generative else None,
+                encoding=Encoding(crf=clip.crf, preset=clip.preset),
+            ),
+            producer=clip.producer if spec.generative else None,
+        ),
+    )
+
+
+def generate(
+    wish: Wish, clip: ClipSettings, engine: Engine, output: Path, tell: Tell
+) -> tuple[Recipe, Finished, float]:
+    """Render, inspect, dress and write. Gives the recipe, the finished clip and the engine's seconds.
+
+    Raises GenerateError when the engine or the inspection refuses; the file is then not touched.
+    """
+    tell("load")
+    engine.start()
+    try:
+        recipe = recipe_of(wish, clip, engine.spec)
+        tell("render")
+        (rendered,) = engine.render([Shot(scene=recipe.scene, photo=wish.photo)])
+    finally:
+        engine.close()
+    if isinstance(rendered, EngineError):
+        raise GenerateError(f"the engine refused: {rendered}")
+    tell("inspect")
+    report = inspect_frames(rendered.frames, recipe.scene)
+    if not report.passed:
+        raise GenerateError("the clip failed inspection: " + "; ".join(f.message for f in report.faults))
+    tell("encode")
+    finished = finish(encode_base(rendered.frames, recipe.scene.fps), recipe, generative=engine.spec.generative)
+    checked = inspect_file(finished.data, recipe)
+    if not checked.passed:
+        raise GenerateError("the finished file failed inspection: " + "; ".join(f.message for f in checked.faults))
+    tell("write")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_name(output.name + ".tmp")
+    unfinished.write_bytes(finished.data)
+    unfinished.replace(output)
+    return recipe, finished, rendered.seconds
+
+
+def _photo(image: Path | None) -> bytes | None:
+    if image is None:
+        return None
+    try:
+        data = image.read_bytes()
+    except OSError as error:
+        raise GenerateError(f"{image}: {error.strerror or error}") from error
+    return data
+
+
+def run(settings: Settings, wish: Wish, *, image: Path | None, output: Path, json: bool) -> None:
+    """The command: a spinner while it works, then what was made. Raises GenerateError."""
+    wish = replace(wish, photo=_photo(image))
+    try:
+        engine = open_engine(settings.engine.name)
+    except EngineError as error:
+        raise GenerateError(str(error)) from error
+    start = time.perf_counter()
+    console = Console(stderr=True)
+    with console.status("load", spinner="dots") as status:
+        try:
+            recipe, finished, seconds = generate(wish, settings.clip, engine, output, status.update)
+        except (EngineError, ClipError, RecipeError, OSError) as error:
+            raise GenerateError(str(error)) from error
+    probe = finished.probe
+    facts = {
+        "file": str(output),
+        "bytes": len(finished.data),
+        "sha256": finished.sha256,
+        "width": probe.width,
+        "height": probe.height,
+        "frames": probe.frames,
+        "duration": round(probe.duration, 3),
+        "codec": probe.codec,
+        "engine": recipe.scene.engine,
+        "engine_seconds": round(seconds, 3),
+        "total_seconds": round(time.perf_counter() - start, 3),
+        "recipe": recipe.digest,
+        "labels": list(finished.labels),
+    }
+    if json:
+        print(dumps(facts, ensure_ascii=False))
+    else:
+        print(
+            f"{output}: {probe.width}×{probe.height}, {probe.duration:.1f} s, {len(finished.data) // 1024} KiB, "
+            f"{recipe.scene.engine} in {facts['total_seconds']:.1f} s"
+        )

@@ -1,0 +1,424 @@
+"""The renderer: a worker of the stream loop that overlaps look-ups, rendering, finishing and committing.
+
+    intake → look up (threads) → render (one engine thread) → finish (threads) → settle
+
+Each job is in one stage at a time. What is bounded: the look-ahead buffer, and the rendered clips that wait for a
+finisher (frames are large). Outages hold a stage where it is until the part is back; poison becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from consumer.events import ClipRequest, EventError, VideoReady
+from consumer.observe import metrics as m
+from consumer.renderer.alias import AliasError, Origin
+from consumer.renderer.buffer import Buffer, Job
+from consumer.renderer.photos import Photos
+from consumer.renderer.stage import Stage
+from consumer.renderer.work import Dress, Render, Rules, Say, Skip, Step, WorkError, Workshop
+from consumer.storage.store import Store, StoreError, StoreUnavailableError
+from consumer.stream import headers
+from consumer.stream.codec import Codec, DecodeError
+from consumer.stream.deadletter import dead_letter
+from consumer.stream.types import Lease, Output, Partition, Settlement, Settler, UnavailableError
+from model.engine import Engine, EngineError, Rendered
+
+log = structlog.get_logger(__name__)
+R = TypeVar("R")
+
+ROLE = "renderer"
+LOOKUP_THREADS = 4
+"""Look-ups wait on the network; a few at once hide it."""
+FIRST_DELAY, LAST_DELAY = 0.25, 15.0
+"""Seconds between tries while something is out: doubled from the first to the last."""
+REMEMBERED = 4096
+"""Scenes remembered as just rendered: far more than a look-ahead buffer holds."""
+JOIN_SECONDS = 10.0
+"""How long ``close`` waits for threads: an upload's own timeout is longer, and then the process just ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RendererOptions:
+    """What the operator decides about the renderer."""
+
+    group: str
+    cluster: str
+    video_ready: str
+    video_rejected: str
+    source: str
+    """CloudEvents source of what it announces."""
+    look_ahead: int
+    finishers: int
+    rules: Rules
+
+
+class Renderer:
+    """Implements ``consumer.stream.types.Worker`` over an engine and a store; wants one record a lease."""
+
+    def __init__(
+        self,
+        options: RendererOptions,
+        *,
+        engine: Engine,
+        store: Store,
+        codec: Codec,
+        photos: Photos,
+        metrics: m.Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._options, self._engine, self._codec = options, engine, codec
+        self._metrics, self._clock = metrics, clock
+        self._stopping = threading.Event()
+        self._draining = False
+        self._settler: Settler | None = None
+        self._buffer = Buffer()
+        self._undecoded = 0
+        self._changed = threading.Condition()
+        self._rendering: dict[str, list[Job]] = {}
+        """Scenes with the engine or before it, each with the job that renders it first and those that wait for it."""
+        self._rendered: dict[str, None] = {}
+        """The last scenes that left ``_rendering``, oldest first."""
+        self._outages: dict[str, str] = {}
+        self.ready = threading.Event()
+        """Set once the engine has started."""
+        self._shop = Workshop(
+            store=store,
+            spec=engine.spec,
+            rules=options.rules,
+            photos=photos,
+            metrics=metrics,
+            clock=clock,
+            pause=self._stopping.wait,
+        )
+        self._intake = Stage("intake", self._take)
+        self._lookup = Stage("lookup", self._look_up, threads=LOOKUP_THREADS)
+        self._shots: Stage[Job] = Stage("render", _never, threads=0)
+        self._finish = Stage("finish", self._finish_one, threads=options.finishers, bound=options.finishers)
+        self._engine_thread = threading.Thread(target=self._run_engine, name="skureel-engine", daemon=True)
+
+    # What the loop calls.
+
+    def start(self, settler: Settler) -> None:
+        """Begin; the engine loads on its own thread (see ``ready``)."""
+        self._settler = settler
+        for stage in (self._intake, self._lookup, self._finish):
+            stage.start()
+        self._engine_thread.start()
+
+    def capacity(self) -> int:
+        """Room in the look-ahead buffer."""
+        if self._draining or self._stopping.is_set() or not self.ready.is_set():
+            return 0
+        with self._changed:
+            waiting = self._undecoded
+        return max(0, self._options.look_ahead - waiting - len(self._buffer))
+
+    def submit(self, leases: Sequence[Lease]) -> None:
+        """Take leases of one record each."""
+        with self._changed:
+            self._undecoded += len(leases)
+        for lease in leases:
+            self._intake.put(lease)
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Nothing is owed for new partitions: the store remembers what was done."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Forget what has not begun; what has begun ends as cache for the new owner."""
+        self._buffer.drop(frozenset(partitions))
+        self._tell()
+
+    def drain(self, seconds: float) -> bool:
+        """Finish what the engine or a finisher has; nothing else begins."""
+        self._draining = True
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._busy(), max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Stop now; threads are joined for a bounded time."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._tell()
+        deadline = time.monotonic() + JOIN_SECONDS
+        for stage in (self._intake, self._lookup, self._shots, self._finish):
+            stage.close(deadline)
+        if self._engine_thread.ident is not None:
+            self._engine_thread.join(max(0.0, deadline - time.monotonic()))
+        if not self._engine_thread.is_alive():
+            self._engine.close()
+
+    def outages(self) -> dict[str, str]:
+        """What is out now, by part, for readiness."""
+        with self._changed:
+            return dict(self._outages)
+
+    # Stages.
+
+    def _take(self, lease: Lease) -> None:
+        """Decode a request and admit it to its product's lane."""
+        record = lease.records[0]
+        try:
+            request, trace = self._patiently("decode", lambda: self._decode(lease))
+        except _StoppedError:
+            return
+        except (DecodeError, EventError) as error:
+            stage = "decode" if isinstance(error, DecodeError) else "validate"
+            self._settle(lease, [self._letter(lease, stage, error)])
+            self._left_intake()
+            return
+        origin = Origin(
+            cluster=self._options.cluster, topic=record.topic, partition=record.partition, offset=record.offset
+        )
+        job = Job(lease=lease, record=record, request=request, origin=origin, trace=trace)
+        begin, superseded = self._buffer.admit(job)
+        self._left_intake()
+        for other in superseded:
+            self._metrics.inc(m.SKIPS, role=ROLE, reason="superseded")
+            self._settle(other.lease)
+        if begin is not None:
+            self._lookup.put(begin)
+
+    def _decode(self, lease: Lease) -> tuple[ClipRequest, headers.Trace | None]:
+        record = lease.records[0]
+        if record.value is None:
+            raise EventError("value", "is null; clip requests are never tombstones")
+        request = ClipRequest.from_avro(self._codec.decode(record.topic, record.value, record.headers))
+        if record.key != request.product_id.encode():
+            raise EventError("key", "differs from product_id")
+        return request, headers.incoming(record.headers).trace
+
+    def _look_up(self, job: Job) -> None:
+        if self._draining or job.dropped:
+            self._done(job)
+        else:
+            self._step(job, "lookup", lambda: self._shop.begin(job))
+
+    def _finish_one(self, item: tuple[Job, Rendered | Dress]) -> None:
+        job, found = item
+        if isinstance(found, Dress):
+            self._step(job, "dress", lambda: self._shop.dress(job, found))
+            return
+        self._step(job, "inspect", lambda: self._shop.accept(job, found) or self._shop.left(job))
+
+    def _step(self, job: Job, stage: str, work: Callable[[], Step]) -> None:
+        """Run one step and send the job where it leads."""
+        try:
+            step = self._patiently(stage, work)
+        except _StoppedError:
+            self._done(job)
+        except StoreError as error:
+            self._fail(error)
+            self._done(job)
+        except (WorkError, AliasError) as error:
+            self._give_up(job, getattr(error, "stage", stage), error)
+        except Exception as error:  # anything else is this request's poison: it must not stop the others
+            log.exception("step failed", stage=stage, product=job.request.product_id)
+            self._give_up(job, stage, error)
+        else:
+            self._route(job, step)
+
+    def _route(self, job: Job, step: Step) -> None:
+        """Where a step leads."""
+        if isinstance(step, Skip):
+            self._metrics.inc(m.SKIPS, role=ROLE, reason=step.reason)
+            self._settle(job.lease)
+            self._done(job)
+        elif isinstance(step, Say):
+            self._announce(job, step)
+        elif isinstance(step, Dress):
+            # A finisher that finds dressing to do does it itself: handing over to its own full stage would block.
+            self._release(job)
+            if threading.current_thread().name.startswith("skureel-finish"):
+                self._step(job, "dress", lambda: self._shop.dress(job, step))
+            else:
+                self._finish.put((job, step))
+        else:
+            self._to_engine(job, step)
+
+    def _to_engine(self, job: Job, _: Render) -> None:
+        """Queue for the engine, once per scene: others with the same scene wait and then find it stored."""
+        if self._draining:
+            self._done(job)
+            return
+        self._release(job)
+        digest = self._shop.shot(job).scene.digest
+        with self._changed:
+            if digest in self._rendering:
+                self._rendering[digest].append(job)
+                return
+            self._rendering[digest] = [job]
+            stored_meanwhile = digest in self._rendered
+        if stored_meanwhile:  # between this job's look-up and now: look again, rather than render twice
+            self._rendered.pop(digest, None)
+            self._lookup.put(job)
+        else:
+            self._shots.put(job)
+
+    def _release(self, job: Job) -> None:
+        """The scene's first job has stored or lost its base: those that waited look again."""
+        with self._changed:
+            found = next((d for d, jobs in self._rendering.items() if jobs[0] is job), None)
+            waiting = self._rendering.pop(found)[1:] if found else []
+            if found:
+                self._rendered[found] = None
+                while len(self._rendered) > REMEMBERED:
+                    self._rendered.pop(next(iter(self._rendered)))
+        for other in waiting:
+            self._lookup.put(other)
+
+    def _run_engine(self) -> None:
+        """The engine's one thread: load, then render batches until the end."""
+        try:
+            self._engine.start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no renderer without an engine
+            self._fail(error)
+            return
+        self.ready.set()
+        self._tell()
+        while not self._stopping.is_set():
+            jobs = self._batch()
+            if jobs:
+                self._render(jobs)
+
+    def _batch(self) -> list[Job]:
+        """The next jobs worth rendering together; those whose partition left are dropped here, before they cost."""
+        jobs: list[Job] = []
+        while len(jobs) < self._engine.batch_size:
+            job = self._shots.take(0.0 if jobs else 0.2)
+            if job is None:
+                break
+            if self._draining or job.dropped:
+                self._done(job)
+                continue
+            jobs.append(job)
+        return jobs
+
+    def _render(self, jobs: list[Job]) -> None:
+        name = self._engine.spec.name
+        start = time.perf_counter()
+        try:
+            results = self._engine.render([self._shop.shot(job) for job in jobs])
+        except Exception as error:  # an exception that escapes means the engine itself is broken: restart us
+            log.exception("engine broken", engine=name)
+            self._fail(error)
+            for job in jobs:
+                self._done(job)
+            return
+        self._metrics.observe(m.STAGE_SECONDS, time.perf_counter() - start, stage="render")
+        for job, result in zip(jobs, results, strict=True):
+            ok = not isinstance(result, EngineError)
+            self._metrics.inc(m.RENDERS, engine=name, result="ok" if ok else "failed")
+            if isinstance(result, EngineError):
+                self._give_up(job, "render", result)
+            else:
+                self._metrics.inc(m.ENGINE_SECONDS, result.seconds, engine=name)
+                self._finish.put((job, result))
+
+    # Ends.
+
+    def _announce(self, job: Job, step: Say) -> None:
+        event, options = step.event, self._options
+        ready = isinstance(event, VideoReady)
+        topic = options.video_ready if ready else options.video_rejected
+        try:
+            value, extra = self._patiently("encode", lambda: self._codec.encode(topic, event.to_avro()))
+        except _StoppedError:
+            self._done(job)
+            return
+        kind = "skureel.video.ready" if ready else "skureel.video.rejected"
+        outgoing = headers.outgoing(
+            extra, ce_id=event.event_id, ce_type=kind, source=options.source, time=event.occurred_at, parent=job.trace
+        )
+        output = Output(topic, event.product_id.encode(), value, outgoing)
+        if isinstance(event, VideoReady):
+            done = event.lineage.work if event.lineage else "RETIRE"
+            self._metrics.inc(m.CLIPS, work=str(done))
+        waited = (self._clock() - job.request.requested_at).total_seconds()
+        self._metrics.observe(m.FRESHNESS_SECONDS, max(0.0, waited))
+        self._settle(job.lease, [output])
+        self._done(job)
+
+    def _give_up(self, job: Job, stage: str, error: BaseException) -> None:
+        log.error("dead letter", stage=stage, product=job.request.product_id, reason=str(error))
+        self._settle(job.lease, [self._letter(job.lease, stage, error, attempts=len(job.failed) + 1)])
+        self._done(job)
+
+    def _letter(self, lease: Lease, stage: str, error: BaseException, attempts: int = 1) -> Output:
+        record = lease.records[0]
+        self._metrics.inc(m.DEAD_LETTERS, role=ROLE, topic=record.topic, stage=stage)
+        return dead_letter(record, group=self._options.group, stage=stage, error=error, attempts=attempts)
+
+    def _settle(self, lease: Lease, outputs: Sequence[Output] = ()) -> None:
+        assert self._settler is not None  # noqa: S101 - start came before any lease
+        self._settler.settle([Settlement(lease=lease, outputs=outputs)])
+
+    def _fail(self, error: BaseException) -> None:
+        assert self._settler is not None  # noqa: S101 - start came before any work
+        self._settler.fail(error)
+
+    def _done(self, job: Job) -> None:
+        """The job left the pipeline, however it ended: begin the next of its product."""
+        self._release(job)
+        following = self._buffer.finish(job)
+        if following is not None:
+            self._lookup.put(following)
+        self._tell()
+
+    def _left_intake(self) -> None:
+        with self._changed:
+            self._undecoded -= 1
+            self._changed.notify_all()
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _busy(self) -> bool:
+        """True while the engine or a finisher has a job. Called with the condition held."""
+        return bool(self._buffer.begun())
+
+    def _patiently(self, stage: str, work: Callable[[], R]) -> R:
+        """Do the work, again and again while something it needs is out. Raises _StoppedError when the process stops."""
+        delay, out = FIRST_DELAY, ""
+        while True:
+            try:
+                result = work()
+            except (StoreUnavailableError, UnavailableError) as error:
+                out = error.what if isinstance(error, UnavailableError) else "store"
+                self._note_outage(out, str(error), stage)
+                if self._stopping.wait(delay):
+                    raise _StoppedError from error
+                delay = min(delay * 2, LAST_DELAY)
+            else:
+                if out:
+                    self._end_outage(out)
+                return result
+
+    def _note_outage(self, what: str, reason: str, stage: str) -> None:
+        with self._changed:
+            self._outages[what] = reason
+        self._metrics.inc(m.OUTAGES, role=ROLE, what=what)
+        log.warning("waiting for an outage to end", what=what, stage=stage, reason=reason)
+
+    def _end_outage(self, what: str) -> None:
+        with self._changed:
+            self._outages.pop(what, None)
+        log.info("outage ended", what=what)
+
+
+class _StoppedError(Exception):
+    """Raised inside when the process stops while something is out."""
+
+
+def _never(_: Job) -> None:
+    raise AssertionError("the engine takes its shots itself")
