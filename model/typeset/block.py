@@ -106,7 +106,9 @@ class _Setter:
     def whole(self, size: int, rows: int, *, split: bool) -> Block | None:
         """All words in at most so many rows, or None."""
         extent = self._extent(size)
-        if rows < 1 or (not split and any(extent(piece.text) > self.width for piece in self.pieces)):
+        if rows < 1 or sum(extent(piece.text) for piece in self.pieces) > rows * self.width:
+            return None
+        if not split and any(extent(piece.text) > self.width for piece in self.pieces):
             return None
         lines = wrap(self.pieces, extent, self.width)
         if len(lines) > rows:
