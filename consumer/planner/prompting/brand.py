@@ -1,0 +1,63 @@
+"""Takes a brand out of a text, in the spellings shops use. It does not know which texts must not carry one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from consumer.planner.prompting.text import CJK, tidy
+
+_PARTS = re.compile(r"[/|()（）【】\[\]]|\s+-\s+")
+_PIECES = re.compile(r"[\s\-_·'’.&]+")
+_JOINT = r"[\s\-_·'’.&]*"
+_ACCENTED = re.compile("[À-ɏḀ-ỿ]")
+# A letter of a script that puts spaces between words: beside one, a brand may be the middle of another word.
+_LETTER = rf"[^\W\d_{CJK}]"
+
+
+def _folded(text: str) -> str:
+    """``text`` without accents, character for character, so that places in both are the same."""
+    if text.isascii() or _ACCENTED.search(text) is None:
+        return text
+    return "".join(unicodedata.normalize("NFD", char)[0] for char in text)
+
+
+def _spelling(name: str) -> str:
+    """A pattern of ``name`` with any joints between its pieces, outside other words but inside CamelCase."""
+    pieces = [re.escape(piece) for piece in _PIECES.split(name) if piece]
+    if not pieces:
+        return ""
+    # "On" is not in "Cotton", nor "3M" in "13M"; but "Acme" is in "AcmePhone" and "ProAcme".
+    before = rf"(?:(?<!{_LETTER})|(?-i:(?<=[a-z])(?=[A-Z])))" + (r"(?<!\d)" if pieces[0][0].isdigit() else "")
+    after = rf"(?:['’]s)?(?:(?!{_LETTER})|(?-i:(?<=[a-z\d])(?=[A-Z])))" + (r"(?!\d)" if name[-1].isdigit() else "")
+    return f"{before}{_JOINT.join(pieces)}{after}"
+
+
+@lru_cache(maxsize=8192)
+def _pattern(brand: str) -> tuple[str, re.Pattern[str] | None]:
+    """A lower-case text without which the pattern cannot match (empty where none is known), and the pattern."""
+    whole = _folded(unicodedata.normalize("NFKC", brand).strip())
+    parts = {part.strip() for part in _PARTS.split(whole)}
+    # A part of one letter would take that letter out of everything; a whole brand of one is what its owner chose.
+    names = {whole, *(part for part in parts if len(part) > 1)}
+    found = [spelling for name in sorted(names, key=len, reverse=True) if (spelling := _spelling(name))]
+    if not found:
+        return "", None
+    needle = next(piece for piece in _PIECES.split(whole) if piece).lower() if len(found) == 1 else ""
+    return needle, re.compile("|".join(found), re.IGNORECASE)
+
+
+def without_brand(text: str, brand: str) -> str:
+    """``text`` without ``brand``: any case, spacing or accents, and each part of a brand like ``小米/Xiaomi``."""
+    needle, pattern = _pattern(brand)
+    if pattern is None:
+        return text
+    folded = _folded(text)
+    if needle not in folded.lower():
+        return text
+    # Taking one away may join another together.
+    while found := pattern.search(folded):
+        text = tidy(f"{text[: found.start()]} {text[found.end() :]}")
+        folded = _folded(text)
+    return text

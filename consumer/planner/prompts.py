@@ -1,0 +1,213 @@
+"""Product in, prompt and captions out, from versioned templates: pure, deterministic, the same words every time.
+
+It invents nothing: each word of a prompt is the template's or the record's. It knows no promo, recipe or engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from consumer.events import Product
+from consumer.planner.prompting import library, vocabulary
+from consumer.planner.prompting.brand import without_brand
+from consumer.planner.prompting.library import Block, Category, Library
+from consumer.planner.prompting.schema import (
+    ATTRIBUTES,
+    ATTRIBUTES_SHOWN,
+    LIMITS,
+    OPTIONAL,
+    POINTS,
+    TemplateError,
+)
+from consumer.planner.prompting.text import clean, clean_all, cut, fits, without_tags
+
+__all__ = ["Composed", "Prompts", "TemplateError"]
+
+CAPTIONS = 3
+"""Selling points among the captions, at most."""
+
+TITLE_LIMIT = (30, 80)
+CAPTION_LIMIT = (18, 48)
+"""Words (or 字) and characters of captions: what can be read in the seconds they are shown."""
+
+LONG_NAME, SHORT_NAME = 48, 8
+"""Characters above which a name is taken for a title with a list after it, and its least first phrase."""
+
+_POINTS_READ = 6
+"""Selling points looked at: they come best first."""
+
+_NOTHING = dict.fromkeys(OPTIONAL, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """The words of a clip, and the template they come from."""
+
+    prompt: str
+    negative_prompt: str
+    captions: tuple[str, ...]
+    """Title first, then short selling points, in the product's own language, brand included: text on the picture."""
+    template: str
+    """Category of the template."""
+    version: str
+    locale: str
+    """Locale of the prompt's template: the product's own, its language's, or English."""
+
+
+class Prompts:
+    """The template library at work. Build it with ``load``; safe to share between threads."""
+
+    def __init__(self, templates: Library) -> None:
+        self._templates = templates
+        # Categories and locales of a catalog are few, but come from outside: bounded.
+        self._found = lru_cache(maxsize=4096)(self._find)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Prompts:
+        """Reads and proves all templates; those in ``folder`` replace built-in ones of the same category.
+
+        Raises TemplateError naming file, place and remedy; NotADirectoryError where ``folder`` is none.
+        """
+        return cls(library.load(folder))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version by category."""
+        return {name: category.version for name, category in self._templates.categories.items()}
+
+    def _find(self, category: str, locale: str) -> tuple[Category, Block]:
+        found = self._templates.category(category)
+        return found, found.block(locale)
+
+    def compose(self, product: Product, mode: Literal["text", "image"] = "text") -> Composed:
+        """The prompt of ``product`` for text-to-video or for image-to-video, its negative prompt and its captions."""
+        category, block = self._found(product.category, product.locale)
+        points = product.selling_points
+        name, *points_clean = clean_all((product.name, *points[:_POINTS_READ]))
+        subject = _subject(name, product.brand) or block.subject
+        choice = int.from_bytes(blake2b(product.product_id.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+        choice, scene = divmod(choice, len(block.scenes))
+        choice, light = divmod(choice, len(block.light))
+        choice, camera = divmod(choice, len(block.camera))
+        choice, motion = divmod(choice, len(block.motions))
+        style = choice % len(block.style)
+        values = {
+            "scene": block.scenes[scene],
+            "light": block.light[light],
+            "camera": block.camera[camera],
+            "motion": block.function(subject) or block.motions[motion],
+            "style": block.style[style],
+        }
+        if mode == "text":
+            values |= _fields(product, block.tongue, subject, points_clean)
+        return Composed(
+            prompt=(block.text if mode == "text" else block.image).render(values),
+            negative_prompt=block.negative,
+            captions=_captions(name or block.subject, points_clean),
+            template=category.name,
+            version=category.version,
+            locale=block.locale,
+        )
+
+
+def _subject(name: str, brand: str | None) -> str:
+    """What the thing is called, in the words of its name: without offers, brand and the list that long titles carry."""
+    name = without_tags(name)
+    if len(name) > LONG_NAME:
+        head = next((head for mark in ",，|;；" if " " in (head := name.partition(mark)[0]) and head != name), name)
+        name = head if len(head) >= SHORT_NAME else name
+    return _slot("product", name, brand)
+
+
+def _fields(product: Product, tongue: str, subject: str, points: list[str]) -> dict[str, str]:
+    """The record's slots: clean, bounded, without brand, and without what the name already says."""
+    brand = product.brand
+    filled = _NOTHING | {"product": subject}
+    said = subject.lower().replace(" ", "")
+    if product.colour:
+        word = _slot("colour", _colour(product.colour, tongue), brand)
+        if not _is_said(word, said) and not _is_said(product.colour, said):
+            filled["colour"] = word
+    shown = 0
+    for slot, value in _attributes(product.attributes):
+        word = _slot(slot, _attribute(value, tongue, slot == "size"), brand)
+        if not _is_said(word, said) and not _is_said(value, said):
+            filled[slot] = word
+            shown += 1
+            if shown == ATTRIBUTES_SHOWN:
+                break
+    filled["points"] = _points(points, tongue, said, brand)
+    return filled
+
+
+def _is_said(words: str, said: str) -> bool:
+    return words.lower().replace(" ", "") in said  # nothing is always said
+
+
+def _points(points: list[str], tongue: str, said: str, brand: str | None) -> str:
+    """The first selling points that speak of what can be seen, as a list in a sentence."""
+    kept: list[str] = []
+    for point in points:
+        if not vocabulary.seen(point) or _is_said(point, said):
+            continue
+        words = _slot("points", point, brand)
+        # What is left of a point about the brand says nothing of its own.
+        if words and (not brand or without_brand(point, brand) == point):
+            kept.append(_in_sentence(words) if tongue == "en" else words)
+            if len(kept) == POINTS:
+                break
+    return vocabulary.join(kept, tongue)
+
+
+def _in_sentence(words: str) -> str:
+    """``words`` with a small first letter, unless it begins with an abbreviation, a name like iPhone, or a number."""
+    first = words.partition(" ")[0]
+    return words[0].lower() + words[1:] if first.istitle() and first.isalpha() else words
+
+
+def _attributes(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Slot and value of the attributes that show, by slot: an Avro map keeps no order, a prompt must."""
+    found: dict[str, tuple[str, str]] = {}
+    for key, value in attributes.items():
+        slot = vocabulary.ATTRIBUTE_SLOTS.get(key) or vocabulary.ATTRIBUTE_SLOTS.get(key.strip().lower())
+        if slot and (slot not in found or key < found[slot][0]):
+            found[slot] = (key, value)
+    return [(slot, found[slot][1]) for slot in ATTRIBUTES if slot in found]
+
+
+def _slot(name: str, value: str, brand: str | None) -> str:
+    words, characters = LIMITS[name]
+    if brand:
+        value = without_brand(value, brand)
+    return cut(value, words, characters)
+
+
+@lru_cache(maxsize=8192)
+def _colour(value: str, tongue: str) -> str:
+    # A code must be read before cleaning takes its '#' away.
+    return clean(vocabulary.colour(value.strip()[:80], tongue))
+
+
+@lru_cache(maxsize=8192)
+def _attribute(value: str, tongue: str, quantity: bool) -> str:
+    value = clean(value)
+    return vocabulary.units(value, tongue) if quantity else value
+
+
+def _captions(title: str, points: list[str]) -> tuple[str, ...]:
+    """The title and the first selling points that fit the picture; longer ones are cut, for want of others."""
+    texts = list(dict.fromkeys(point for point in points if point and point != title))
+    fitting = [text for text in texts if fits(text, *CAPTION_LIMIT)]
+    if len(fitting) < CAPTIONS:
+        fitting = texts
+    return (_shown(title, TITLE_LIMIT), *(_shown(text, CAPTION_LIMIT) for text in fitting[:CAPTIONS]))
+
+
+def _shown(text: str, limit: tuple[int, int]) -> str:
+    short = cut(text, *limit)
+    return short if short == text else f"{short}…"

@@ -1,0 +1,1 @@
+"""What the prompt templates promise."""

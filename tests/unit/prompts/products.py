@@ -1,0 +1,21 @@
+"""Products to compose prompts for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from consumer.events import Product
+
+
+def product(**fields: Any) -> Product:
+    """A product with the given fields and plain ones for the rest."""
+    plain = {
+        "event_id": "e-1",
+        "occurred_at": datetime(2025, 5, 1, tzinfo=UTC),
+        "product_id": "sku-1",
+        "revision": 1,
+        "name": "Glass Electric Kettle",
+        "category": "appliances",
+    }
+    return Product(**(plain | fields))
