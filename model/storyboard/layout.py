@@ -14,6 +14,8 @@ SAFE = 0.05
 """Share of the frame on each side that stays free of words."""
 MOST_POINTS = 4
 """More selling points than this cannot be read in a short clip; the first ones are shown."""
+_ALONE = 0.7
+"""How far towards the middle a lone title stands: a little above it, where the eye finds things balanced."""
 _SIDE_BY_SIDE = 1.2
 """Frames at least this wide for their height put words beside the photo, others below it."""
 
@@ -42,7 +44,7 @@ class Areas:
 def areas(size: tuple[int, int], *, photo: bool, words: bool, mirrored: bool) -> Areas:
     """Divide a frame. ``mirrored`` puts the photo on the right where the two stand side by side."""
     width, height = size
-    unit = max(0.052 * min(size), 0.031 * width)
+    unit = min(max(0.052 * min(size), 0.031 * width), 0.075 * height) * (1.0 if photo else 1.15)
     if photo and not words:
         return Areas(Box(0, 0, width, height), None, Box(0, 0, 1, 1), unit)
     if not photo:
@@ -91,6 +93,15 @@ class Words:
     bar: tuple[int, int]
     unit: float
 
+    def boxes(self) -> list[Box]:
+        """Everywhere words may be at any time: the title alone and at the top, and the points with their marks."""
+        title, low = self.title, self.title_y + self.alone
+        points = zip(self.points, self.point_ys, strict=True)
+        return [
+            Box(self.x, self.bar_y, title.width, low + title.height - self.bar_y),
+            *(Box(self.x, y, self.indent + block.width, block.height) for block, y in points),
+        ]
+
 
 def arrange(captions: Sequence[str], area: Areas) -> Words | None:
     """Set the captions, title first, as large and as completely as the words' box allows; None without any words.
@@ -103,8 +114,8 @@ def arrange(captions: Sequence[str], area: Areas) -> Words | None:
     best: tuple[float, Words] | None = None
     title, points = texts[0], texts[1 : 1 + MOST_POINTS]
     for count in range(len(points), -1, -1):
-        for scale in (1.0, 0.92, 0.84):
-            words = _attempt(title, points[:count], area, round(scale * area.unit))
+        for scale, air in ((1.0, 1.0), (0.92, 0.85), (0.92, 0.6), (0.84, 0.6)):
+            words = _attempt(title, points[:count], area, round(scale * area.unit), air)
             if words is None:
                 continue
             score = _score(words)
@@ -112,22 +123,22 @@ def arrange(captions: Sequence[str], area: Areas) -> Words | None:
                 best = score, words
             if score >= 3 + len(points):
                 return words
-    return best[1] if best else _attempt(title, [], area, round(0.7 * area.unit))
+    return best[1] if best else _attempt(title, [], area, round(0.7 * area.unit), 0.6)
 
 
 def _score(words: Words) -> float:
     return 3 * (not words.title.cut) + sum(0.4 if block.cut else 1.0 for block in words.points)
 
 
-def _attempt(title: str, points: Sequence[str], area: Areas, body: int) -> Words | None:
-    box, unit = area.words, area.unit
-    bar = (round(1.7 * unit), max(3, round(0.17 * unit)))
+def _attempt(title: str, points: Sequence[str], area: Areas, body: int, air: float) -> Words | None:
+    box, unit = area.words, area.unit * air
+    bar = (round(1.7 * area.unit), max(3, round(0.17 * area.unit)))
     under_bar, under_title, between = round(0.62 * unit), round(0.85 * unit), round(0.42 * unit)
     indent = round(0.95 * body) if len(points) > 1 else 0
     blocks = tuple(
         fit(
             text,
-            width=box.width - indent,
+            width=max(1, box.width - indent),
             height=round(2.7 * body),
             largest=body,
             smallest=body,
@@ -149,12 +160,12 @@ def _attempt(title: str, points: Sequence[str], area: Areas, body: int) -> Words
     for block in blocks:
         ys.append(y)
         y += block.height + between
-    alone = (listed + under_title) // 2 if blocks else 0
-    return Words(head, blocks, box.x, top, title_y, alone, tuple(ys), indent, bar, unit)
+    alone = round(_ALONE * (listed + under_title) / 2) if blocks else 0
+    return Words(head, blocks, box.x, top, title_y, alone, tuple(ys), indent, bar, area.unit)
 
 
 def _headline(title: str, width: int, room: int, body: int, area: Areas) -> Block:
-    display = 2.9 if area.photo is None else 2.1
+    display = 2.5 if area.photo is None else 2.1
     leading = leading_for(title, latin=1.12, wide=1.24)
     smallest = min(round(1.22 * body), int(room / leading))
     largest = max(smallest, round(display * area.unit))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 _ENTER = 0.45
 """Seconds a selling point takes to appear: slow enough to be gentle, quick enough not to be waited for."""
-_MAKE_ROOM = (0.10, 0.55)
+_MAKE_ROOM = (0.05, 0.75)
 """When the title, read alone at first, begins to make room for the points, and how long it takes; in seconds."""
-_LEAD = 0.45
+_LEAD = 0.50
 """Seconds before the first point; by then the title has all but made room, so that the two never overlap."""
-_LEAVE = (1.00, 0.35)
+_LEAVE = (1.05, 0.40)
 """How long before the end the points begin to leave, and how long they take; in seconds."""
-_RETURN = (0.75, 0.65)
+_RETURN = (0.80, 0.75)
 """The same for the title's way back, which ends where the clip starts again."""
 _FULL_PACE = 3.5
 """Seconds of a clip that has room for all of these; a shorter one hurries, down to 0.6 of them."""
@@ -83,8 +83,8 @@ class Camera:
 
     @property
     def reach(self) -> float:
-        """Push-in at the far end: 2.4 % a second, 10 % at most."""
-        return min(0.10, 0.024 * self.duration)
+        """Push-in at the far end: 2 % a second, 8 % at most."""
+        return min(0.08, 0.02 * self.duration)
 
     @property
     def pan(self) -> float:

@@ -18,9 +18,13 @@ from model.storyboard.backdrop import Backdrop
 from model.storyboard.layout import Areas, Box, Words, areas, arrange
 from model.storyboard.motion import Camera, Timetable
 from model.storyboard.palette import Palette, photo_palette, seeded_palette
-from model.storyboard.sprite import Sprite, disc, ring, rounded_bar
+from model.storyboard.shapes import Shapes
+from model.storyboard.sprite import Sprite, disc, rounded_bar
 from model.storyboard.stage import compose
 from model.typeset import mask
+
+_GROUND_EVERY = 2
+"""Frames that share one ground: it drifts by less than a level a frame, and enlarging it is a third of the work."""
 
 
 def draw_scene(scene: Scene, photo: Image.Image | None) -> Frames:
@@ -28,7 +32,7 @@ def draw_scene(scene: Scene, photo: Image.Image | None) -> Frames:
     board = _Board(scene, photo)
     frames: Frames = np.empty((scene.frames, scene.height, scene.width, 3), dtype=np.uint8)
     for index in range(scene.frames):
-        board.draw(frames[index], index / scene.fps)
+        board.draw(frames[index], index)
     return frames
 
 
@@ -40,17 +44,18 @@ class _Board:
         size = (scene.width, scene.height)
         palette = photo_palette(photo, scene.seed) if photo is not None else seeded_palette(scene.seed)
         area, words = _set_words(scene.captions, size, photo is not None, mirrored=dice.random() < 0.5)
-        self._area, self._duration = area, scene.duration
+        self._area, self._fps = area, scene.fps
         self._camera = Camera(scene.duration, dice.choice((0.0, math.pi)) + dice.uniform(-0.5, 0.5))
         self._stage = compose(photo, (area.photo.width, area.photo.height)) if photo and area.photo else None
         self._panel = _Panel(area.panel, palette, words, scene, shapes=photo is None) if area.panel else None
 
-    def draw(self, frame: Frames, seconds: float) -> None:
+    def draw(self, frame: Frames, index: int) -> None:
         """Fill one frame (height, width, 3)."""
+        seconds = index / self._fps
         if self._stage and self._area.photo:
             _put(frame, self._area.photo, self._stage.view(*self._camera.at(seconds)))
         if self._panel and self._area.panel:
-            _put(frame, self._area.panel, self._panel.at(seconds))
+            _put(frame, self._area.panel, self._panel.at(index))
 
 
 def _set_words(
@@ -66,44 +71,25 @@ def _put(frame: Frames, box: Box, picture: Image.Image) -> None:
 
 
 class _Panel:
-    """The moving ground with shapes and words on it."""
+    """The moving ground with shapes and words on it. Its frames are asked for in order."""
 
     def __init__(self, box: Box, palette: Palette, words: Words | None, scene: Scene, *, shapes: bool) -> None:
-        self._duration = scene.duration
+        self._scene = scene
         self._backdrop = Backdrop(palette, (box.width, box.height), scene.seed)
-        self._shapes = _Shapes(palette, box, scene) if shapes else None
+        self._ground = self._backdrop.at(0.0)
+        self._shapes = Shapes(palette, (box.width, box.height), scene, words) if shapes else None
         self._captions = _Captions(words, palette, scene.duration) if words else None
 
-    def at(self, seconds: float) -> Image.Image:
-        cycle = seconds / self._duration
-        canvas = self._backdrop.at(cycle)
+    def at(self, index: int) -> Image.Image:
+        cycle = index / self._scene.frames
+        if index % _GROUND_EVERY == 0:
+            self._ground = self._backdrop.at(cycle)
+        canvas = self._ground.copy()
         if self._shapes:
             self._shapes.draw(canvas, cycle)
         if self._captions:
-            self._captions.draw(canvas, seconds)
+            self._captions.draw(canvas, index / self._scene.fps)
         return canvas
-
-
-class _Shapes:
-    """A disc and a ring on the side away from the words: company for a card that has no photo."""
-
-    def __init__(self, palette: Palette, box: Box, scene: Scene) -> None:
-        dice = random.Random(f"shapes-{scene.seed}")  # noqa: S311 - design, not secrets
-        short = min(box.width, box.height)
-        self._turn = dice.random()
-        self._drift = min(0.035, 0.012 * scene.duration) * short
-        large, small = round(dice.uniform(0.62, 0.78) * short), round(dice.uniform(0.26, 0.34) * short)
-        corner = dice.choice((0.05, 0.95)) if box.width > box.height else 0.95
-        self._disc = disc(large, palette.cool if palette.dark else palette.warm)
-        self._disc_at = (0.93 * box.width - large / 2, corner * box.height - large / 2)
-        self._ring = ring(small, max(2, round(0.012 * short)), palette.accent)
-        self._ring_at = (0.90 * box.width - small / 2, (1 - corner) * box.height - small / 2)
-
-    def draw(self, canvas: Image.Image, cycle: float) -> None:
-        angle = 2 * math.pi * (cycle + self._turn)
-        x, y = self._drift * math.cos(angle), self._drift * math.sin(angle)
-        self._disc.draw(canvas, self._disc_at[0] + x, self._disc_at[1] + y, 0.75)
-        self._ring.draw(canvas, self._ring_at[0] - 1.4 * x, self._ring_at[1] + 1.4 * y, 0.55)
 
 
 class _Captions:

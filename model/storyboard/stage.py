@@ -23,8 +23,10 @@ _PLAIN_SPREAD = 14.0
 """Levels by which a border may vary (90th percentile from its own smooth gradient) and still count as plain."""
 _CROP = 0.80
 """Least share of a scene that must stay visible for it to fill its place."""
-_FILL = 0.80
+_FILL = 0.78
 """Share of the place that a product on a plain ground takes up."""
+_WHOLE = 0.87
+"""Share of the place that a whole scene before its blurred self takes up."""
 _MOST_ENLARGED = 3.0
 """A tiny photo is not blown up further than this."""
 
@@ -106,20 +108,20 @@ def _on_more_ground(photo: Image.Image, corners: _Field, size: Size, place: Size
     x = round(size[0] / 2 - (left + right) / 2 * scale)
     y = round(size[1] / 2 - (top + bottom) / 2 * scale)
     reach = (-x / wide, -y / high, (size[0] - x) / wide, (size[1] - y) / high)
-    field = _gradient(corners, size[0], size[1], reach) * _studio_light(size)[..., None]
-    ground = Image.fromarray(np.clip(field + 0.5, 0, 255).astype(np.uint8))
+    light = _studio_light(size)
+    field = _gradient(corners, size[0], size[1], reach) * light[..., None]
+    ground = Image.fromarray((field + 0.5).astype(np.uint8))
     scaled = photo.resize((wide, high), Image.Resampling.LANCZOS)
-    # Multiplying keeps the light's fall over the photo too, so that its rectangle never shows.
-    lit = np.asarray(scaled, dtype=np.float32)
-    ground.paste(_relit(lit, size, (x, y)), (x, y), _feather((wide, high)))
+    ground.paste(_relit(scaled, light, (x, y)), (x, y), _feather((wide, high)))
     return ground
 
 
-def _relit(photo: _Field, size: Size, corner: tuple[int, int]) -> Image.Image:
-    light = _studio_light(size)
-    rows = np.clip(np.arange(photo.shape[0]) + corner[1], 0, size[1] - 1)
-    columns = np.clip(np.arange(photo.shape[1]) + corner[0], 0, size[0] - 1)
-    return Image.fromarray(np.clip(photo * light[np.ix_(rows, columns)][..., None] + 0.5, 0, 255).astype(np.uint8))
+def _relit(photo: Image.Image, light: _Field, corner: tuple[int, int]) -> Image.Image:
+    """The photo in the stage's light, so that its rectangle never shows."""
+    rows = np.clip(np.arange(photo.height) + corner[1], 0, light.shape[0] - 1)
+    columns = np.clip(np.arange(photo.width) + corner[0], 0, light.shape[1] - 1)
+    lit = np.asarray(photo, dtype=np.float32) * light[np.ix_(rows, columns)][..., None]
+    return Image.fromarray((lit + 0.5).astype(np.uint8))  # light never exceeds 1: no clipping needed
 
 
 def _studio_light(size: Size) -> _Field:
@@ -155,7 +157,8 @@ def _filled(photo: Image.Image, size: Size) -> Image.Image:
     """The middle of the photo at the stage's shape and size."""
     scale = max(size[0] / photo.width, size[1] / photo.height)
     wide, high = size[0] / scale, size[1] / scale
-    left, top = (photo.width - wide) / 2, (photo.height - high) / 2
+    left, top = max(0.0, (photo.width - wide) / 2), max(0.0, (photo.height - high) / 2)
+    wide, high = min(wide, photo.width - left), min(high, photo.height - top)  # rounding may not reach outside
     return photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + wide, top + high))
 
 
@@ -164,7 +167,7 @@ def _before_itself(photo: Image.Image, size: Size, place: Size) -> Image.Image:
     tiny = _filled(photo, (max(2, size[0] // 8), max(2, size[1] // 8))).filter(ImageFilter.GaussianBlur(5))
     ground = ImageEnhance.Brightness(ImageEnhance.Color(tiny).enhance(0.8)).enhance(0.82)
     ground = ground.resize(size, Image.Resampling.BICUBIC)
-    limit = (0.90 * place[0] * DENSITY, 0.90 * place[1] * DENSITY)
+    limit = (_WHOLE * place[0] * DENSITY, _WHOLE * place[1] * DENSITY)
     scale = min(limit[0] / photo.width, limit[1] / photo.height)
     inner = photo.resize(
         (max(1, round(photo.width * scale)), max(1, round(photo.height * scale))), Image.Resampling.LANCZOS

@@ -20,6 +20,8 @@ Align = Literal["left", "center", "right"]
 
 _LONGEST = 600
 """Characters considered of one text: no box of a clip holds more, and shaping more would only cost time."""
+_CALM = 0.76
+"""A text may be set this much smaller than it could be, if its phrases then stay whole."""
 _BASELINE = 0.38
 """The baseline lies this far below the middle of a line, in ems: Han squares span -0.12…0.88 em around it."""
 
@@ -36,6 +38,8 @@ class Block:
     width: int
     """The widest line's ink, in pixels."""
     height: int
+    baseline: int
+    """Of the first line, in pixels from the top."""
     cut: bool
     """True when words had to give way to an ellipsis."""
 
@@ -77,35 +81,54 @@ def fit(
     """Set text in a box at the largest size it fits, in balanced lines; cut with an ellipsis below the smallest.
 
     The text is made drawable first. An empty text gives a block without lines. Words are kept whole while any size
-    in the range allows it. Raises ValueError for an impossible range or box, FontError without the typeface.
+    in the range allows it. A box too low for one line at the smallest size gets that line all the same: compare the
+    block's height. Raises ValueError for an impossible range or box, FontError without the typeface.
     """
     if not 1 <= smallest <= largest or width < 1 or height < 1 or max_lines < 1:
         raise ValueError(f"fit: box {width}x{height}, sizes {smallest}…{largest}, {max_lines} lines")
     truncated = len(text) > _LONGEST
-    setter = _Setter(atoms(drawable(text[:_LONGEST])), width, weight, leading, align)
+    setter = _Setter(atoms(drawable(text[:_LONGEST])), width, height, max_lines, weight, leading, align)
     if not truncated:
         # A word torn in two is worst at display sizes: the second pass starts lower.
         for split, ceiling in ((False, largest), (True, smallest + (largest - smallest) // 3)):
             for size in range(ceiling, smallest - 1, -1):
-                block = setter.whole(size, min(max_lines, int(height // (size * leading))), split=split)
+                block = setter.whole(size, split=split)
                 if block is not None:
-                    return block
-    return setter.shortened(smallest, max(1, min(max_lines, int(height // (smallest * leading)))), truncated=truncated)
+                    return block if split else _calmer(setter, block, max(smallest, round(_CALM * size)))
+    return setter.shortened(smallest, truncated=truncated)
+
+
+def _calmer(setter: _Setter, block: Block, smallest: int) -> Block:
+    """The same text a little smaller where that spares a break inside a Chinese phrase; the block itself otherwise."""
+    fewest, best = setter.torn(block), block
+    for size in range(block.size - 1, smallest - 1, -1):
+        if not fewest:
+            break
+        other = setter.whole(size, split=False)
+        if other is not None and setter.torn(other) < fewest:
+            fewest, best = setter.torn(other), other
+    return best
 
 
 @dataclass(frozen=True, slots=True)
 class _Setter:
-    """One text, one column width, one manner; the size is still open."""
+    """One text, one box, one manner; the size is still open."""
 
     pieces: list[Atom]
     width: int
+    height: int
+    max_lines: int
     weight: int
     leading: float
     align: Align
 
-    def whole(self, size: int, rows: int, *, split: bool) -> Block | None:
-        """All words in at most so many rows, or None."""
-        extent = self._extent(size)
+    def rows(self, size: int) -> int:
+        """How many lines of a size the box holds."""
+        return min(self.max_lines, int(self.height // (size * self.leading)))
+
+    def whole(self, size: int, *, split: bool) -> Block | None:
+        """All words, or None where the box does not hold them at this size."""
+        extent, rows = self._extent(size), self.rows(size)
         if rows < 1 or sum(extent(piece.text) for piece in self.pieces) > rows * self.width:
             return None
         if not split and any(extent(piece.text) > self.width for piece in self.pieces):
@@ -113,40 +136,55 @@ class _Setter:
         lines = wrap(self.pieces, extent, self.width)
         if len(lines) > rows:
             return None
-        return self._checked(balance(self.pieces, extent, self.width, len(lines)) or lines, size, cut=False)
+        lines = balance(self.pieces, extent, self.width, len(lines)) or lines
+        block = self._block(lines, size, cut=False)
+        return block if block.width <= self.width and block.height <= self.height else None
 
-    def shortened(self, size: int, rows: int, *, truncated: bool) -> Block:
-        """As many words as the rows hold, then an ellipsis."""
+    def torn(self, block: Block) -> int:
+        """How many lines end where no word, mark or space does."""
+        ends = set()
+        text = ""
+        for piece in self.pieces:
+            text += piece.text.replace(" ", "")
+            if piece.natural:
+                ends.add(len(text))
+        reached, torn = 0, 0
+        for line in block.lines:
+            reached += len(line.replace(" ", ""))
+            torn += reached not in ends
+        return torn
+
+    def shortened(self, size: int, *, truncated: bool) -> Block:
+        """As many words as the box holds, then an ellipsis."""
         extent = self._extent(size)
         lines = wrap(self.pieces, extent, self.width)
-        count = min(rows, len(lines))
         marked = [*lines, ""] if truncated else lines
-        for slack in (0, 2, 4, 8, self.width // 4):
-            block = self._checked(cut(marked, count, extent, self.width - slack), size, cut=True)
-            if block is not None:
-                return block
-        return self._block([], 0, size, cut=True)
+        block = self._block([], size, cut=True)
+        for count in range(min(max(1, self.rows(size)), len(lines)), 0, -1):
+            for slack in (0, 2, 4, 8, self.width // 4):
+                block = self._block(cut(marked, count, extent, self.width - slack), size, cut=count < len(marked))
+                if block.width <= self.width and (block.height <= self.height or count == 1):
+                    return block
+        return block
 
     def _extent(self, size: int) -> Width:
         return lambda text: unit_advance(text, self.weight) * size
 
-    def _checked(self, lines: list[str], size: int, *, cut: bool) -> Block | None:
-        """The block, or None when its rendered ink is wider than the estimate promised."""
-        widest = 0
-        for line in lines:
-            left, _, right, _ = face(size, self.weight).ink(line)
-            widest = max(widest, right - left)
-        return self._block(lines, widest, size, cut=cut) if widest <= self.width else None
-
-    def _block(self, lines: list[str], widest: int, size: int, *, cut: bool) -> Block:
+    def _block(self, lines: list[str], size: int, *, cut: bool) -> Block:
+        """Measure the rendered ink: estimates decided the lines, the glyphs decide the box."""
+        inks = [face(size, self.weight).ink(line) for line in lines]
+        pitch = size * self.leading
+        baseline = max(round(pitch / 2 + _BASELINE * size), -inks[0][1] if inks else 0)
+        lowest = baseline + round((len(lines) - 1) * pitch) + inks[-1][3] if inks else 0
         return Block(
             lines=tuple(lines),
             size=size,
             weight=self.weight,
             leading=self.leading,
             align=self.align,
-            width=widest,
-            height=math.floor(len(lines) * size * self.leading),
+            width=max((right - left for left, _, right, _ in inks), default=0),
+            height=max(math.floor(len(lines) * pitch), lowest),
+            baseline=baseline,
             cut=cut,
         )
 
@@ -156,8 +194,7 @@ def mask(block: Block) -> Image.Image:
     canvas = Image.new("L", (max(block.width, 1), max(block.height, 1)), 0)
     setter = face(block.size, block.weight)
     for index, line in enumerate(block.lines):
-        middle = (index + 0.5) * block.size * block.leading
-        _draw_line(canvas, setter, line, round(middle + _BASELINE * block.size), block)
+        _draw_line(canvas, setter, line, block.baseline + round(index * block.size * block.leading), block)
     return canvas
 
 
