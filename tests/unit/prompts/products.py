@@ -10,7 +10,7 @@ from consumer.events import Product
 
 def product(**fields: Any) -> Product:
     """A product with the given fields and plain ones for the rest."""
-    plain = {
+    plain: dict[str, Any] = {
         "event_id": "e-1",
         "occurred_at": datetime(2025, 5, 1, tzinfo=UTC),
         "product_id": "sku-1",
