@@ -140,14 +140,12 @@ class FramedCodec(ABC):
         if until > time.monotonic():
             raise DecodeError("decode", message)
         try:
-            read = compile_reader(self._written_with(frame), schema.parsed)
-        except (DecodeError, ResolutionError) as error:
-            text = f"schema incompatible: {error}" if isinstance(error, ResolutionError) else str(error)
+            read = self._readers[key] = _compiled(self._written_with(frame), schema)
+        except DecodeError as error:
             if len(self._refusals) >= MAX_REFUSALS:
                 self._refusals.clear()
-            self._refusals[key] = (time.monotonic() + REFUSAL_SECONDS, text)
-            raise DecodeError("decode", text) from error
-        self._readers[key] = read
+            self._refusals[key] = (time.monotonic() + REFUSAL_SECONDS, str(error))
+            raise
         return read
 
     def _writer(self, topic: str) -> Callable[[Mapping[str, Any]], tuple[bytes, Headers]]:
@@ -183,6 +181,15 @@ class SingleObjectCodec(FramedCodec):
 
     def _framing(self, schema: TopicSchema) -> tuple[bytes, Headers]:
         return SINGLE_OBJECT_MAGIC + schema.fingerprint, (CONTENT_TYPE,)
+
+
+def _compiled(writer: Parsed, schema: TopicSchema) -> Reader:
+    try:
+        return compile_reader(writer, schema.parsed)
+    except ResolutionError as error:
+        raise DecodeError("decode", f"schema incompatible: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:  # a schema that the parser let pass, and is none
+        raise DecodeError("decode", f"the writer's schema is not valid Avro: {error!r}") from error
 
 
 def value_frame(value: bytes) -> bytes:
