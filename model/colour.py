@@ -18,8 +18,8 @@ Picture = npt.NDArray[np.uint8]
 Planar = npt.NDArray[np.uint8]
 """One picture in I420: shape (height * 3 / 2, width): the luma rows, then both quarter-size chroma planes."""
 
-# Exact rounding, so that two machines with different vector units make the same bytes of the same picture.
-_EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# So that two machines with different vector units make the same bytes of the same picture.
+_EXACT = Interpolation.BITEXACT
 
 
 class Converter:
