@@ -14,7 +14,7 @@ from typing import Literal
 
 from consumer.events import Product
 from consumer.planner.prompting import library, vocabulary
-from consumer.planner.prompting.brand import without_brand
+from consumer.planner.prompting.brand import Brand, brand
 from consumer.planner.prompting.library import Block, Category, Library
 from consumer.planner.prompting.schema import (
     ATTRIBUTES,
@@ -89,7 +89,8 @@ class Prompts:
         category, block = self._found(product.category, product.locale)
         points = product.selling_points
         name, *points_clean = clean_all((product.name, *points[:_POINTS_READ]))
-        subject = _subject(name, product.brand) or block.subject
+        mark = brand(product.brand) if product.brand else None
+        subject = _subject(name, mark) or block.subject
         choice = int.from_bytes(blake2b(product.product_id.encode("utf-8", "replace"), digest_size=8).digest(), "big")
         choice, scene = divmod(choice, len(block.scenes))
         choice, light = divmod(choice, len(block.light))
@@ -104,9 +105,9 @@ class Prompts:
             "style": block.style[style],
         }
         if mode == "text":
-            values |= _fields(product, block.tongue, subject, points_clean)
+            values |= _fields(product, mark, block.tongue, subject, points_clean)
         return Composed(
-            prompt=(block.text if mode == "text" else block.image).render(values),
+            prompt=library.render(block.text if mode == "text" else block.image, values),
             negative_prompt=block.negative,
             captions=_captions(name or block.subject, points_clean),
             template=category.name,
@@ -115,33 +116,32 @@ class Prompts:
         )
 
 
-def _subject(name: str, brand: str | None) -> str:
+def _subject(name: str, mark: Brand | None) -> str:
     """What the thing is called, in the words of its name: without offers, brand and the list that long titles carry."""
     name = without_tags(name)
     if len(name) > LONG_NAME:
         head = next((head for mark in ",，|;；" if " " in (head := name.partition(mark)[0]) and head != name), name)
         name = head if len(head) >= SHORT_NAME else name
-    return _slot("product", name, brand)
+    return _slot("product", name, mark)
 
 
-def _fields(product: Product, tongue: str, subject: str, points: list[str]) -> dict[str, str]:
+def _fields(product: Product, mark: Brand | None, tongue: str, subject: str, points: list[str]) -> dict[str, str]:
     """The record's slots: clean, bounded, without brand, and without what the name already says."""
-    brand = product.brand
     filled = _NOTHING | {"product": subject}
     said = subject.lower().replace(" ", "")
     if product.colour:
-        word = _slot("colour", _colour(product.colour, tongue), brand)
+        word = _colour(product.colour, tongue, mark)
         if not _is_said(word, said) and not _is_said(product.colour, said):
             filled["colour"] = word
     shown = 0
     for slot, value in _attributes(product.attributes):
-        word = _slot(slot, _attribute(value, tongue, slot == "size"), brand)
+        word = _attribute(slot, value, tongue, mark)
         if not _is_said(word, said) and not _is_said(value, said):
             filled[slot] = word
             shown += 1
             if shown == ATTRIBUTES_SHOWN:
                 break
-    filled["points"] = _points(points, tongue, said, brand)
+    filled["points"] = vocabulary.join(_points(points, tongue, said, mark), tongue)
     return filled
 
 
@@ -149,19 +149,18 @@ def _is_said(words: str, said: str) -> bool:
     return words.lower().replace(" ", "") in said  # nothing is always said
 
 
-def _points(points: list[str], tongue: str, said: str, brand: str | None) -> str:
-    """The first selling points that speak of what can be seen, as a list in a sentence."""
+def _points(points: list[str], tongue: str, said: str, mark: Brand | None) -> list[str]:
+    """The first selling points that speak of what can be seen."""
     kept: list[str] = []
     for point in points:
-        if not vocabulary.seen(point) or _is_said(point, said):
+        if _is_said(point, said) or not vocabulary.seen(point):
             continue
-        words = _slot("points", point, brand)
         # What is left of a point about the brand says nothing of its own.
-        if words and (not brand or without_brand(point, brand) == point):
+        if (mark is None or mark.without(point) is point) and (words := cut(point, *LIMITS["points"])):
             kept.append(_in_sentence(words) if tongue == "en" else words)
             if len(kept) == POINTS:
                 break
-    return vocabulary.join(kept, tongue)
+    return kept
 
 
 def _in_sentence(words: str) -> str:
@@ -180,32 +179,29 @@ def _attributes(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(slot, found[slot][1]) for slot in ATTRIBUTES if slot in found]
 
 
-def _slot(name: str, value: str, brand: str | None) -> str:
-    words, characters = LIMITS[name]
-    if brand:
-        value = without_brand(value, brand)
-    return cut(value, words, characters)
+def _slot(name: str, value: str, mark: Brand | None) -> str:
+    return cut(mark.without(value) if mark else value, *LIMITS[name])
 
 
+# Colours and attributes repeat through a catalog as names and selling points do not.
 @lru_cache(maxsize=8192)
-def _colour(value: str, tongue: str) -> str:
+def _colour(value: str, tongue: str, mark: Brand | None) -> str:
     # A code must be read before cleaning takes its '#' away.
-    return clean(vocabulary.colour(value.strip()[:80], tongue))
+    return _slot("colour", clean(vocabulary.colour(value.strip()[:80], tongue)), mark)
 
 
 @lru_cache(maxsize=8192)
-def _attribute(value: str, tongue: str, quantity: bool) -> str:
+def _attribute(slot: str, value: str, tongue: str, mark: Brand | None) -> str:
     value = clean(value)
-    return vocabulary.units(value, tongue) if quantity else value
+    return _slot(slot, vocabulary.units(value, tongue) if slot == "size" else value, mark)
 
 
 def _captions(title: str, points: list[str]) -> tuple[str, ...]:
     """The title and the first selling points that fit the picture; longer ones are cut, for want of others."""
-    texts = list(dict.fromkeys(point for point in points if point and point != title))
+    texts = [point for point in dict.fromkeys(points) if point and point != title]
     fitting = [text for text in texts if fits(text, *CAPTION_LIMIT)]
-    if len(fitting) < CAPTIONS:
-        fitting = texts
-    return (_shown(title, TITLE_LIMIT), *(_shown(text, CAPTION_LIMIT) for text in fitting[:CAPTIONS]))
+    chosen = (fitting if len(fitting) >= CAPTIONS else texts)[:CAPTIONS]
+    return (_shown(title, TITLE_LIMIT), *(text if text in fitting else _shown(text, CAPTION_LIMIT) for text in chosen))
 
 
 def _shown(text: str, limit: tuple[int, int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from functools import lru_cache
 
 from consumer.planner.prompting.text import CJK, tidy
@@ -34,30 +35,36 @@ def _spelling(name: str) -> str:
     return f"{before}{_JOINT.join(pieces)}{after}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Brand:
+    """One brand. Get it with ``brand``, which keeps them: its pattern costs far more than its use."""
+
+    needle: str
+    """A lower-case text without which the pattern cannot match; empty where none is known."""
+    pattern: re.Pattern[str]
+
+    def without(self, text: str) -> str:
+        """``text`` without the brand: any case, spacing or accents, and each part of one like ``小米/Xiaomi``."""
+        lower = text.lower()
+        if self.needle not in lower and (lower.isascii() or not self.needle.isascii() or not _ACCENTED.search(lower)):
+            return text
+        folded = _folded(text)
+        # Taking one away may join another together.
+        while found := self.pattern.search(folded):
+            text = tidy(f"{text[: found.start()].rstrip()} {text[found.end() :].lstrip()}".strip())
+            folded = _folded(text)
+        return text
+
+
 @lru_cache(maxsize=8192)
-def _pattern(brand: str) -> tuple[str, re.Pattern[str] | None]:
-    """A lower-case text without which the pattern cannot match (empty where none is known), and the pattern."""
-    whole = _folded(unicodedata.normalize("NFKC", brand).strip())
+def brand(written: str) -> Brand | None:
+    """The brand a record names; None where no letter or digit is in it."""
+    whole = _folded(unicodedata.normalize("NFKC", written).strip())
     parts = {part.strip() for part in _PARTS.split(whole)}
     # A part of one letter would take that letter out of everything; a whole brand of one is what its owner chose.
     names = {whole, *(part for part in parts if len(part) > 1)}
     found = [spelling for name in sorted(names, key=len, reverse=True) if (spelling := _spelling(name))]
     if not found:
-        return "", None
+        return None
     needle = next(piece for piece in _PIECES.split(whole) if piece).lower() if len(found) == 1 else ""
-    return needle, re.compile("|".join(found), re.IGNORECASE)
-
-
-def without_brand(text: str, brand: str) -> str:
-    """``text`` without ``brand``: any case, spacing or accents, and each part of a brand like ``小米/Xiaomi``."""
-    needle, pattern = _pattern(brand)
-    if pattern is None:
-        return text
-    folded = _folded(text)
-    if needle not in folded.lower():
-        return text
-    # Taking one away may join another together.
-    while found := pattern.search(folded):
-        text = tidy(f"{text[: found.start()]} {text[found.end() :]}")
-        folded = _folded(text)
-    return text
+    return Brand(needle, re.compile("|".join(found), re.IGNORECASE))

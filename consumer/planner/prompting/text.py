@@ -47,7 +47,7 @@ _LOOSE = re.compile(rf" +([{_PAUSE}])(?!\d)")
 _LEADING = re.compile(rf"(?:(?![.-]\d)[{re.escape(_EDGE_START)}])+")
 _KEPT_FORMS = frozenset("，！？；：（）～￥…·°")
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "So", "Sk"})
-_WORDS = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:['’.,-][^\W{CJK}]+)*")
+_WORDS = re.compile(rf"[{CJK}]|[^\s{CJK}，。、！？；：（）【】《》「」“”…]+")
 _CJK = re.compile(f"[{CJK}]")
 _CJK_LAST = re.compile(f"[{CJK}](?=[^{CJK}])")
 
@@ -130,7 +130,7 @@ def clean_all(values: Sequence[str]) -> list[str]:
 
 def count(text: str) -> int:
     """Words, and characters (字) of scripts without spaces: the measure of a prompt's length."""
-    return len(_WORDS.findall(text))
+    return len(text.split()) if text.isascii() else len(_WORDS.findall(text))
 
 
 def fits(text: str, words: int, characters: int) -> bool:
@@ -152,18 +152,29 @@ def cut(text: str, words: int, characters: int) -> str:
 def _ended(text: str, end: int) -> str:
     head = text[:end]
     if end < len(text) and not _breaks(text[end - 1], text[end]):
-        word = max(head.rfind(mark) for mark in f" {PAUSES}")
+        word = _last(head, f" {PAUSES}")
         if not head.isascii():
-            word = max(word, *(match.start() + 1 for match in _CJK_LAST.finditer(head)), -1)
+            word = max(word, *(match.end() for match in _CJK_LAST.finditer(head)), -1)
         head = head[:word] if word * 2 >= end else head
     # A whole phrase reads better than one word more, unless half would be lost.
-    phrase = max(head.rfind(mark) for mark in ",;，；、。|/")
+    phrase = _last(head, ",;，；、。|/")
     if phrase * 2 >= len(head):
         head = head[:phrase]
     head = tidy(_balanced(head))
-    while head and ((last := head.rpartition(" "))[2].lower() in _DANGLING_WORDS or head[-1] in _DANGLING_CHARACTERS):
-        head = tidy(last[0] if last[2].lower() in _DANGLING_WORDS else head[:-1])
+    while head:
+        rest, _, last = head.rpartition(" ")
+        if last.lower() in _DANGLING_WORDS:
+            head = tidy(rest)
+        elif last[-1] in _DANGLING_CHARACTERS:
+            head = tidy(head[:-1])
+        else:
+            break
     return head
+
+
+def _last(text: str, marks: str) -> int:
+    """Where the last of ``marks`` stands in ``text``; -1 without any."""
+    return max(map(text.rfind, marks))
 
 
 def _breaks(before: str, after: str) -> bool:
