@@ -53,17 +53,15 @@ class Announcer:
         while True:
             before, etag = self.read(request.product_id, request.variant)
             found = standing(before, request, origin)
-            alias = before
             if before is None or found is Standing.NEWS:
-                digest_of_recipe = request.recipe.digest if request.recipe else ""
                 news = _superseding(event, before)
-                alias = Alias(revision=request.revision, recipe=digest_of_recipe, origin=origin, announcement=news)
-            elif found is Standing.ANNOUNCE:
-                # Published under another cluster, perhaps: from now on this record is the one that announced it.
-                alias = replace(before, origin=origin)
+                planned = request.recipe.digest if request.recipe else ""
+                alias = Alias(revision=request.revision, recipe=planned, origin=origin, announcement=news)
+            else:
+                # Announced under another cluster, perhaps: from now on this record is the one that announced it.
+                alias = replace(before, origin=origin) if found is Standing.ANNOUNCE else before
             if alias != before and not self._swap(request, alias, etag):
                 continue
-            assert alias is not None  # noqa: S101 - no alias is news, and news made one
             # Whatever was published before stays; its media are made to agree, for a crash may have come between.
             self.settle_media(request.product_id, request.variant, alias)
             return Published(found, alias)

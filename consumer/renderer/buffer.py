@@ -33,6 +33,8 @@ class Job:
     failed: list[BaseRecord] = field(default_factory=list)
     """Attempts that did not pass inspection, in order."""
     engine_seconds: float = 0.0
+    looked_again_for: str = ""
+    """The scene for which the store was asked twice, because this process had just rendered it."""
 
     @property
     def lane(self) -> tuple[str, str]:

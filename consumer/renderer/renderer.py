@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -133,7 +133,7 @@ class Renderer:
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """Forget what has not begun; what has begun ends as cache for the new owner."""
-        self._buffer.drop(frozenset(partitions))
+        self._hand_back(job.lease for job in self._buffer.drop(frozenset(partitions)))
         self._tell()
 
     def drain(self, seconds: float) -> bool:
@@ -157,10 +157,10 @@ class Renderer:
         if not self._engine_thread.is_alive():
             self._engine.close()
 
-    def outages(self) -> dict[str, str]:
-        """What is out now, by part, for readiness."""
+    def unavailable(self) -> Collection[str]:
+        """The parts that are out just now."""
         with self._changed:
-            return dict(self._outages)
+            return tuple(self._outages)
 
     # Stages.
 
@@ -199,6 +199,7 @@ class Renderer:
 
     def _look_up(self, job: Job) -> None:
         if self._draining or job.dropped:
+            self._hand_back([job.lease])
             self._done(job)
         else:
             self._step(job, "lookup", lambda: self._shop.begin(job))
@@ -248,6 +249,7 @@ class Renderer:
     def _to_engine(self, job: Job, _: Render) -> None:
         """Queue for the engine, once per scene: others with the same scene wait and then find it stored."""
         if self._draining:
+            self._hand_back([job.lease])
             self._done(job)
             return
         self._release(job)
@@ -257,9 +259,9 @@ class Renderer:
                 self._rendering[digest].append(job)
                 return
             self._rendering[digest] = [job]
-            stored_meanwhile = digest in self._rendered
-        if stored_meanwhile:  # between this job's look-up and now: look again, rather than render twice
-            self._rendered.pop(digest, None)
+            stored_meanwhile = digest in self._rendered and job.looked_again_for != digest
+        if stored_meanwhile:  # perhaps between this job's look-up and now: look once more, rather than render twice
+            job.looked_again_for = digest
             self._lookup.put(job)
         else:
             self._shots.put(job)
@@ -298,6 +300,7 @@ class Renderer:
             if job is None:
                 break
             if self._draining or job.dropped:
+                self._hand_back([job.lease])
                 self._done(job)
                 continue
             jobs.append(job)
@@ -361,6 +364,11 @@ class Renderer:
     def _settle(self, lease: Lease, outputs: Sequence[Output] = ()) -> None:
         assert self._settler is not None  # noqa: S101 - start came before any lease
         self._settler.settle([Settlement(lease=lease, outputs=outputs)])
+
+    def _hand_back(self, leases: Iterable[Lease]) -> None:
+        """Leases on which no engine time was spent: whoever owns their partition next reads them."""
+        assert self._settler is not None  # noqa: S101 - start came before any lease
+        self._settler.release(leases)
 
     def _fail(self, error: BaseException) -> None:
         assert self._settler is not None  # noqa: S101 - start came before any work
