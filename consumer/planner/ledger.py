@@ -1,0 +1,168 @@
+"""What may be done to the catalog inside one transaction. Decides nothing; see ``decisions`` for that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from consumer.planner.dialects import Dialect
+from consumer.planner.tables import (
+    PLANNED,
+    REQUESTED,
+    BatchRow,
+    ClipRow,
+    PlanRow,
+    ProductRow,
+    Retirement,
+    batches,
+    clips,
+    plans,
+    products,
+)
+
+
+class Known(NamedTuple):
+    """What the catalog knows of a product and of its plan before a batch is applied.
+
+    The plan's fields are None while there is none (revision 0).
+    """
+
+    revision: int
+    retired: bool
+    source_partition: int
+    source_offset: int
+    source_time: int
+    plan_revision: int
+    work: str | None
+    base_digest: str | None
+    body_digest: str | None
+    recipe_digest: str | None
+    batch: str | None
+
+
+class Request(NamedTuple):
+    """A stored request, as it is to be published."""
+
+    product_id: str
+    variant: str
+    topic: str
+    request: bytes
+    headers: bytes
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch whose requests may not have been published."""
+
+    id: str
+    partitions: frozenset[tuple[str, int]]
+    product_ids: tuple[str, ...]
+
+
+class Ledger:
+    """The catalog inside one transaction."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self._connection = connection
+        self._dialect = dialect
+
+    def known(self, product_ids: Sequence[str], variant: str) -> dict[str, Known]:
+        """What is known of those of ``product_ids`` that are known at all."""
+        both = (plans.c.product_id == products.c.product_id) & (plans.c.variant == variant)
+        query = select(
+            products.c.product_id,
+            products.c.revision,
+            products.c.retired,
+            products.c.source_partition,
+            products.c.source_offset,
+            products.c.source_time,
+            plans.c.revision,
+            plans.c.work,
+            plans.c.base_digest,
+            plans.c.body_digest,
+            plans.c.recipe_digest,
+            plans.c.batch,
+        ).select_from(products.outerjoin(plans, both))
+        found = self._dialect.select(self._connection, query, products.c.product_id, product_ids)
+        return {row[0]: Known._make((*row[1:6], row[6] or 0, *row[7:])) for row in found}
+
+    def planned(self) -> list[Batch]:
+        """The batches whose requests may not have been published: few, those in flight and those a crash left."""
+        query = select(batches.c.id, batches.c.partitions, batches.c.product_ids)
+        rows = self._connection.execute(query.where(batches.c.state == PLANNED).order_by(batches.c.created_at))
+        return [
+            Batch(row[0], frozenset((topic, number) for topic, number in json.loads(row[1])), tuple(json.loads(row[2])))
+            for row in rows
+        ]
+
+    def planned_ids(self) -> frozenset[str]:
+        """The ids of ``planned``, without their contents."""
+        return frozenset(self._connection.scalars(select(batches.c.id).where(batches.c.state == PLANNED)))
+
+    def requests(self, product_ids: Sequence[str], batch_ids: Iterable[str]) -> list[Request]:
+        """The stored requests of ``product_ids`` that belong to one of ``batch_ids``."""
+        wanted = frozenset(batch_ids)
+        query = select(
+            plans.c.product_id, plans.c.variant, plans.c.topic, plans.c.request, plans.c.headers, plans.c.batch
+        )
+        found = self._dialect.select(self._connection, query, plans.c.product_id, product_ids)
+        return [Request(*row) for row in found if row[5] in wanted]
+
+    def save_products(self, rows: Sequence[ProductRow]) -> None:
+        """Insert or replace."""
+        self._dialect.upsert(self._connection, products, rows)
+
+    def retire(self, rows: Sequence[Retirement]) -> None:
+        """Mark products as retired, and keep what else is known of them."""
+        if rows:
+            change = (
+                update(products)
+                .where(products.c.product_id == bindparam("id"))
+                .values(
+                    retired=True,
+                    source_partition=bindparam("partition"),
+                    source_offset=bindparam("offset"),
+                    source_time=bindparam("time"),
+                    updated_at=bindparam("now"),
+                )
+            )
+            self._connection.execute(change, [row._asdict() for row in rows])
+
+    def save_plans(self, rows: Sequence[PlanRow]) -> None:
+        """Insert or replace."""
+        self._dialect.upsert(self._connection, plans, rows)
+
+    def move_plans(self, product_ids: Sequence[str], variant: str, batch: str) -> None:
+        """Let the plans of ``product_ids`` belong to ``batch``, which publishes them again."""
+        change = update(plans).where(plans.c.variant == variant).values(batch=batch)
+        self._dialect.change(self._connection, change, plans.c.product_id, product_ids)
+
+    def add_batch(self, row: BatchRow) -> None:
+        """Insert."""
+        self._dialect.upsert(self._connection, batches, [row])
+
+    def requested(self, batch_ids: Sequence[str]) -> None:
+        """Mark batches as published."""
+        if batch_ids:
+            change = update(batches).values(state=REQUESTED)
+            self._dialect.change(self._connection, change, batches.c.id, batch_ids)
+
+    def prune(self, before: int) -> None:
+        """Forget batches that were published and made before ``before`` (milliseconds since 1970)."""
+        old = (batches.c.state == REQUESTED) & (batches.c.created_at < before)
+        self._connection.execute(delete(batches).where(old))
+
+    def clip_revisions(self, product_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+        """The revision of each known clip of ``product_ids``, by product and variant."""
+        query = select(clips.c.product_id, clips.c.variant, clips.c.revision)
+        found = self._dialect.select(self._connection, query, clips.c.product_id, product_ids)
+        return {(row[0], row[1]): row[2] for row in found}
+
+    def save_clips(self, rows: Sequence[ClipRow]) -> None:
+        """Insert or replace."""
+        self._dialect.upsert(self._connection, clips, rows)

@@ -1,0 +1,1 @@
+"""The catalog's migrations, run by ``consumer.planner.schema`` when a planner starts."""

@@ -1,0 +1,100 @@
+"""Requests as bytes: what a plan says to the renderer, its deterministic ids, and its headers. Decides nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from consumer.events import Cause, ClipRequest, Work
+from consumer.planner.ledger import Request
+from consumer.planner.tables import PlanRow, milliseconds
+from consumer.settings import Topics
+from consumer.stream.codec import Codec
+from consumer.stream.headers import incoming, outgoing
+from consumer.stream.types import Headers, Output, Record
+from model.recipe import Digests, Recipe
+
+CE_TYPE = "skureel.clip-render"
+CE_SOURCE = "skureel/planner"
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+
+def request_id(product_id: str, variant: str, revision: int) -> str:
+    """The id of a request: the same plan always has the same, 32 lower-case hex digits."""
+    # Ids hold no control characters, so the separators make the three unambiguous.
+    return hashlib.sha256(f"{product_id}\0{variant}\0{revision}".encode()).hexdigest()[:32]
+
+
+def pack(headers: Headers) -> bytes:
+    """Headers as the catalog keeps them."""
+    return _encode([(name, None if value is None else value.decode("latin-1")) for name, value in headers]).encode()
+
+
+def unpack(packed: bytes) -> Headers:
+    """The headers of ``pack``'s bytes."""
+    return [(name, None if value is None else value.encode("latin-1")) for name, value in json.loads(packed)]
+
+
+def stored(request: Request, cause: Record | None = None) -> Output:
+    """A stored request, as it was published or should have been. ``cause`` is the record that brings it up again."""
+    return Output(request.topic, request.product_id.encode(), request.request, unpack(request.headers), cause)
+
+
+class Outbox:
+    """Writes plans. Stateless."""
+
+    def __init__(self, codec: Codec, topics: Topics, variant: str) -> None:
+        self._codec = codec
+        self._topics = topics
+        self._variant = variant
+
+    def plan(
+        self,
+        product_id: str,
+        revision: int,
+        work: Work,
+        *,
+        recipe: Recipe | None,
+        digests: Digests | None,
+        cause: Cause,
+        source: Record,
+        batch: str,
+        now: datetime,
+    ) -> tuple[PlanRow, Output]:
+        """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
+
+        ``source`` is the record that led to it, whose trace goes on in the request.
+        """
+        topic = self._topics.clip_render
+        identity = request_id(product_id, self._variant, revision)
+        request = ClipRequest(
+            request_id=identity,
+            product_id=product_id,
+            variant=self._variant,
+            revision=revision,
+            work=work,
+            recipe=recipe,
+            cause=cause,
+            requested_at=now,
+        )
+        value, content = self._codec.encode(topic, request.to_avro())
+        trace = incoming(source.headers).trace if source.headers else None
+        headers = outgoing(content, ce_id=identity, ce_type=CE_TYPE, source=CE_SOURCE, time=now, parent=trace)
+        base, body, clip = digests or (None, None, None)
+        row = PlanRow(
+            product_id,
+            self._variant,
+            revision,
+            work.value,
+            base,
+            body,
+            clip,
+            topic,
+            value,
+            pack(headers),
+            batch,
+            milliseconds(now),
+        )
+        return row, Output(topic, product_id.encode(), value, headers, source)

@@ -1,0 +1,126 @@
+"""From a product and its composed words to a Recipe: pure functions. Knows no database, no topic and no template."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from consumer.events import Image, Product
+from model.engine import EngineSpec
+from model.recipe import Dressing, Encoding, Mode, Overlays, Photo, Recipe, Scene
+
+MAIN = "MAIN"
+
+
+class Words(Protocol):
+    """What a template made of a product."""
+
+    @property
+    def prompt(self) -> str:
+        """What is to be seen."""
+        ...
+
+    @property
+    def negative_prompt(self) -> str:
+        """What is not."""
+        ...
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Words the engine may draw, title first."""
+        ...
+
+    @property
+    def locale(self) -> str:
+        """The language of all of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What every clip has in common: the engine and the output. Sizes in pixels, ``fps`` in frames per second.
+
+    ``label`` and ``producer`` are used for engines whose pixels a model invents, and only for those.
+    """
+
+    engine: EngineSpec
+    width: int
+    height: int
+    frames: int
+    fps: int
+    encoding: Encoding = field(default_factory=Encoding)
+    label: str | None = None
+    producer: str | None = None
+    variant: str = "default"
+    dressing: Dressing = field(init=False)
+    """The same for all products while there is no promo: made once, so that its digest is made once too."""
+
+    def __post_init__(self) -> None:
+        generative = self.engine.generative
+        dressing = Dressing(
+            overlays=Overlays(
+                width=self.width,
+                height=self.height,
+                label=self.label if generative else None,
+                encoding=self.encoding,
+            ),
+            producer=self.producer if generative else None,
+        )
+        object.__setattr__(self, "dressing", dressing)
+
+
+def seed_of(product_id: str, variant: str) -> int:
+    """A seed in 0…2^63-1 that is the product's own and stays: an unchanged scene must stay the same scene."""
+    # Ids hold no control characters, so the separator makes the pair unambiguous.
+    hashed = hashlib.sha256(f"{product_id}\0{variant}".encode()).digest()
+    return int.from_bytes(hashed[:8], "big") >> 1
+
+
+def main_image(images: tuple[Image, ...]) -> Image | None:
+    """The first image with the role MAIN, else the first of all."""
+    for image in images:
+        if image.role == MAIN:
+            return image
+    return images[0] if images else None
+
+
+def mode_of(product: Product, planning: Planning) -> Mode:
+    """``image`` when the engine can start from a photo and the product has one."""
+    return "image" if planning.engine.photos and product.images else "text"
+
+
+def photo_of(product: Product) -> Photo | None:
+    """The photo to start from. Raises RecipeError when its digest is not one."""
+    image = main_image(product.images)
+    return Photo(url=image.url, sha256=image.sha256.lower() if image.sha256 else None) if image else None
+
+
+def recipe_of(product: Product, words: Words, planning: Planning) -> Recipe:
+    """Everything that decides the product's clip. Raises RecipeError when the photo's digest is not one.
+
+    What the engine does not use does not enter: a photo or a caption it cannot show must not cost a new clip.
+    """
+    engine = planning.engine
+    mode = mode_of(product, planning)
+    return Recipe(
+        scene=Scene(
+            mode=mode,
+            prompt=words.prompt,
+            negative_prompt=words.negative_prompt,
+            photo=photo_of(product) if mode == "image" else None,
+            captions=words.captions if engine.captions else (),
+            # Captions are in the product's own language, and it decides their type; without them, only words count.
+            locale=product.locale if engine.captions else words.locale,
+            seed=seed_of(product.product_id, planning.variant),
+            width=planning.width,
+            height=planning.height,
+            frames=planning.frames,
+            fps=planning.fps,
+            steps=engine.steps,
+            guidance=engine.guidance,
+            engine=engine.name,
+            engine_revision=engine.revision,
+        ),
+        dressing=planning.dressing,
+    )

@@ -1,0 +1,170 @@
+"""A stand-in for the stream loop alone: a log with committed offsets, and what was published. Planner, codec and
+database are the real ones.
+
+The loop's promise is kept to the letter: what a batch outputs and its offsets become visible together, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from consumer.events import ClipRequest, Product
+from consumer.observe.metrics import Metrics
+from consumer.planner.application import Composer
+from consumer.planner.catalog import Catalog
+from consumer.planner.planner import PlannerHandler
+from consumer.planner.recipes import Planning
+from consumer.settings import Topics
+from consumer.stream.codec import Codec
+from consumer.stream.types import Handled, Headers, Output, Partition, Record
+from tests.unit.planner.samples import NOW, NameOnly, planning
+
+TOPICS = Topics()
+GROUP = "skureel-planner"
+TIME = 1_767_000_000_000
+
+
+class Crash(BaseException):
+    """The process died here. Not an Exception: nothing in the planner may catch it."""
+
+
+class World:
+    """A log, its committed offsets, what a read_committed reader sees, and at most one live planner."""
+
+    def __init__(
+        self, url: str, codec: Codec, *, composer: Composer | None = None, plan: Planning | None = None
+    ) -> None:
+        self.url = url
+        self.codec = codec
+        self.composer: Composer = composer or NameOnly()
+        self.plan = plan or planning()
+        self.metrics = Metrics()
+        self.log: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
+        self.committed: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.published: list[Output] = []
+        self.now: Callable[[], datetime] = lambda: NOW
+        self.catalog: Catalog | None = None
+        self.planner: PlannerHandler | None = None
+
+    def _clock(self) -> datetime:
+        return self.now()
+
+    def append(
+        self,
+        value: bytes | None,
+        key: bytes | None,
+        *,
+        topic: str = TOPICS.product_created,
+        partition: int = 0,
+        headers: Headers = (),
+        timestamp: int | None = None,
+    ) -> Record:
+        """Write a record to the log."""
+        log = self.log[topic, partition]
+        stamp = TIME + len(log) if timestamp is None else timestamp
+        log.append(Record(topic, partition, len(log), key, value, headers, stamp))
+        return log[-1]
+
+    def put(self, product: Product, **place: Any) -> Record:
+        """Write a product to the log."""
+        value, headers = self.codec.encode(TOPICS.product_created, product.to_avro())
+        return self.append(value, product.product_id.encode(), **({"headers": headers} | place))
+
+    def retire(self, product_id: str, **place: Any) -> Record:
+        """Write a tombstone to the log."""
+        return self.append(None, product_id.encode(), **place)
+
+    def start(self) -> PlannerHandler:
+        """Start a planner (again) on the database and give it all partitions."""
+        self.stop()
+        self.catalog = Catalog.open(self.url)
+        self.planner = PlannerHandler(
+            catalog=self.catalog,
+            prompts=self.composer,
+            planning=self.plan,
+            codec=self.codec,
+            topics=TOPICS,
+            metrics=self.metrics,
+            group=GROUP,
+            clock=self._clock,
+        )
+        return self.planner
+
+    def assign(self) -> None:
+        """Give all partitions to the planner, and commit what it recovers."""
+        assert self.planner is not None
+        self.publish(self.planner.assigned([Partition(topic, number) for topic, number in list(self.log)]))
+
+    def restart(self) -> PlannerHandler:
+        """A planner after a crash: started, and its partitions assigned."""
+        planner = self.start()
+        self.assign()
+        return planner
+
+    def stop(self) -> None:
+        """Forget the planner without a word to it, as a crash does."""
+        if self.catalog:
+            self.catalog.close()
+        self.catalog = self.planner = None
+
+    close = stop
+
+    def waiting(self, limit: int | None = None) -> list[Record]:
+        """Records after the committed offsets, each partition's in order."""
+        return [record for place, log in sorted(self.log.items()) for record in log[self.committed[place] :]][:limit]
+
+    def commit(self, handled: Handled, records: Sequence[Record]) -> None:
+        """The Kafka transaction: outputs and offsets at once."""
+        self.published += handled.outputs
+        for record in records:
+            place = (record.topic, record.partition)
+            self.committed[place] = max(self.committed[place], record.offset + 1)
+
+    def publish(self, handled: Handled, records: Sequence[Record] = ()) -> None:
+        """Commit, and tell the planner."""
+        self.commit(handled, records)
+        if handled.committed:
+            handled.committed()
+
+    def step(self, limit: int | None = None) -> bool:
+        """One batch, handled and committed. False when there was none."""
+        records = self.waiting(limit)
+        if not records:
+            return False
+        assert self.planner is not None
+        self.publish(self.planner.handle(records), records)
+        return True
+
+    def run(self, size: int | None = None) -> None:
+        """Batches until nothing waits, then the idle duties."""
+        if self.planner is None:
+            self.restart()
+        while self.step(size):
+            pass
+        assert self.planner is not None
+        self.planner.idle()
+
+    def requests(self, outputs: Iterable[Output] | None = None) -> list[ClipRequest]:
+        """The requests among what was published, decoded as the renderer would."""
+        return [
+            ClipRequest.from_avro(self.codec.decode(output.topic, output.value, output.headers))
+            for output in (self.published if outputs is None else outputs)
+            if output.topic == TOPICS.clip_render and output.value is not None
+        ]
+
+    def dead_letters(self) -> list[Output]:
+        """The dead letters among what was published."""
+        return [output for output in self.published if output.topic.endswith(f".{GROUP}.dlq")]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the database."""
+        catalog = self.catalog or Catalog.open(self.url)
+        try:
+            with catalog.engine.begin() as connection:
+                return [tuple(row) for row in connection.exec_driver_sql(sql)]
+        finally:
+            if catalog is not self.catalog:
+                catalog.close()
