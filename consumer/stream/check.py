@@ -46,11 +46,9 @@ def decimal_fault(value: Decimal, schema: Mapping[str, Any]) -> str | None:
     _sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):  # only the special values just refused
         return f"{value} has no exponent"
-    while digits and digits[-1] == 0 and exponent < 0:
-        digits, exponent = digits[:-1], exponent + 1
     if -exponent > scale:
         return f"{shown(str(value))} has more than {scale} digits after the point"
-    if digits and any(digits) and len(digits) + exponent + scale > precision:
+    if any(digits) and len(digits) + exponent + scale > precision:
         return f"{shown(str(value))} has more than {precision - scale} digits before the point"
     return None
 

@@ -129,9 +129,16 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise _UnfitError(f"{shown(value)} is not a decimal text")
     try:
-        return Decimal(value)
+        number = Decimal(value)
     except InvalidOperation:
         raise _UnfitError(f'{shown(value)} is not a decimal text such as "12.50"') from None
+    # Zeros at the end are not digits to be kept: "12.50000" is a price in cents all the same.
+    sign, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
+        return number  # not a number: the checker has the words
+    while exponent < 0 and digits[-1] == 0 and len(digits) > 1:
+        digits, exponent = digits[:-1], exponent + 1
+    return Decimal((sign, digits, exponent))
 
 
 def _bytes(value: Any) -> bytes:

@@ -179,12 +179,21 @@ class _Projection:
     def _record(self, writer: Schema, reader: Schema, path: str) -> Step | None:
         _same_name(writer, reader, path)
         theirs = {field["name"]: field for field in writer["fields"]}
+        # A name that another field of the reader's gave up belongs to that field, unless the writer knows its new name.
+        former = {
+            alias: field["name"]
+            for field in reader["fields"]
+            for alias in field.get("aliases", ())
+            if field["name"] not in theirs
+        }
         renamed: list[tuple[str, str]] = []
         changed: list[tuple[str, Step]] = []
         missing: list[tuple[str, Callable[[], Any]]] = []
         for field in reader["fields"]:
             name = field["name"]
-            source = next((n for n in (name, *field.get("aliases", ())) if n in theirs), None)
+            source = next(
+                (n for n in (name, *field.get("aliases", ())) if n in theirs and former.get(n, name) == name), None
+            )
             if source is None:
                 missing.append((name, self._default(field, _below(path, name))))
                 continue
