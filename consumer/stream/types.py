@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -29,6 +29,9 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    cause: Record | None = None
+    """The record it comes from. When the broker refuses the output for good (too large), this record is
+    dead-lettered in its place; without a cause, every record of the settlement is."""
 
 
 class Partition(NamedTuple):
@@ -48,14 +51,18 @@ class Lease:
 
     partition: Partition
     epoch: int
-    records: Sequence[Record]
+    records: Sequence[Record] = field(repr=False)
     next_offset: int
     """Where reading goes on once this lease is settled."""
 
 
 @dataclass(slots=True)
 class Settlement:
-    """What became of one lease: its outputs commit together with its offsets, or not at all.
+    """What became of a lease, or of several at once: the outputs commit together with all their offsets, or not at all.
+
+    A settlement over several leases is one atomic group. When one of their partitions leaves before the commit,
+    the group is dissolved, outputs and all, and the partitions that stay are read again from there: to the worker
+    it looks as if they had been revoked and assigned anew.
 
     No outputs and no reason is a valid outcome ("done, nothing to say"). ``committed`` is called once, on the
     committing thread, after the transaction that carries it; it must return at once and not raise. It is not
@@ -66,6 +73,13 @@ class Settlement:
     """None for outputs that no record caused: what is recovered when partitions arrive."""
     outputs: Sequence[Output] = ()
     committed: Callable[[], None] | None = field(default=None, repr=False)
+    also: Sequence[Lease] = ()
+    """Further leases of the same outcome: a batch."""
+
+    @property
+    def leases(self) -> tuple[Lease, ...]:
+        """All leases it settles."""
+        return () if self.lease is None else (self.lease, *self.also)
 
 
 class UnavailableError(Exception):
@@ -84,6 +98,14 @@ class Settler(Protocol):
 
     def settle(self, settlements: Iterable[Settlement]) -> None:
         """Hand results over. Each lease is settled exactly once; commits happen as soon as they are contiguous."""
+        ...
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        """Hand back leases that were never begun, because their partitions leave or the worker drains.
+
+        Optional kindness: a loop that gives partitions away then does not wait for them. Whoever owns the partition
+        next reads them.
+        """
         ...
 
     def fail(self, error: BaseException) -> None:
@@ -113,7 +135,7 @@ class Worker(Protocol):
         ...
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Partitions left: drop what has not started; settling it is allowed and ignored."""
+        """Partitions leave: drop what has not started (and ``release`` it); settling it is allowed and ignored."""
         ...
 
     def drain(self, seconds: float) -> bool:
@@ -122,6 +144,15 @@ class Worker(Protocol):
 
     def close(self) -> None:
         """Stop now and join the threads. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class ReportsOutages(Protocol):
+    """A worker that can say what it is waiting for; the loop's status repeats it."""
+
+    def unavailable(self) -> Collection[str]:
+        """The parts that are out just now: "store", "database", …"""
         ...
 
 
@@ -137,7 +168,7 @@ class BatchHandler(Protocol):
     """A worker's simpler sibling: a synchronous function of batches, run in order on one thread by ``BatchWorker``.
 
     An UnavailableError is retried with back-off until it succeeds or the partitions leave. Any other exception
-    makes the worker give the batch again record by record, and dead-letter the record that raises alone. So a
+    makes the worker give the batch again in ever smaller parts, and dead-letter the record that raises alone. So a
     handler keeps no half-done state when it raises.
     """
 
@@ -150,5 +181,8 @@ class BatchHandler(Protocol):
         ...
 
     def idle(self) -> None:
-        """Called when no records wait, and before closing: finish background duties. May raise UnavailableError."""
+        """Called again and again while no records wait, and before closing: background duties, a small piece each time.
+
+        May raise UnavailableError.
+        """
         ...
