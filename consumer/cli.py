@@ -70,10 +70,10 @@ def demo(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N products of the sample catalog.")] = None,
     json: Json = False,
 ) -> None:
-    """Make the sample catalog's clips on this machine alone: embedded broker, SQLite, files, CPU engine.
+    """Make the sample catalog's clips on this machine alone.
 
-    Leaves OUT/index.html (the gallery), OUT/store/ (clips) and OUT/events/TOPIC.jsonl. Run it again: nothing is
-    rendered twice.
+    Embedded broker, SQLite, files, CPU engine. Leaves OUT/index.html (the gallery), OUT/store/ (clips) and
+    OUT/events/TOPIC.jsonl. Run it again: nothing is rendered twice.
     """
     from consumer.operate import demo as command
 
@@ -92,7 +92,10 @@ def run(
     role: Annotated[str, typer.Option(help="all, planner or renderer.")] = "all",
     config: Config = None,
 ) -> None:
-    """Run the service until SIGTERM or Ctrl-C: drain, commit, leave. A second signal exits at once."""
+    """Run the service until SIGTERM or Ctrl-C.
+
+    It then drains, commits and leaves; a second signal exits at once.
+    """
     from consumer import service
 
     if role not in service.ROLES:
@@ -113,16 +116,17 @@ def publish(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Publish events from a JSON-lines file, each validated against the topic's schema first.
+    """Publish events from a file of JSON lines.
 
-    A line {"product_id": "…", "tombstone": true} publishes a null value: the product is retired.
+    Each line is validated against the topic's schema first; while one is wrong nothing is published. A line
+    {"product_id": "…", "tombstone": true} publishes a null value: the product is retired.
     """
     from consumer.operate import publish as command
 
     loaded = _settings(config)
     try:
         command.run(loaded, topic, file, check=check, json=json)
-    except command.InvalidError as error:
+    except (command.InvalidError, settings.SettingsError) as error:
         _fail(str(error), USAGE)
     except command.PublishError as error:
         _fail(str(error), UNAVAILABLE)
@@ -137,12 +141,17 @@ def tail(
     meta: Annotated[bool, typer.Option("--meta", help="With topic, partition, offset, key, headers around.")] = False,
     config: Config = None,
 ) -> None:
-    """Print a topic's records as JSON lines (committed ones only), from the beginning to the present end."""
+    """Print a topic's records as JSON lines.
+
+    Committed ones only, from the beginning to the present end; what cannot be decoded shows as its bytes.
+    """
     from consumer.operate import tail as command
 
     loaded = _settings(config)
     try:
         command.run(loaded, topic, limit=limit, follow=follow or latest, latest=latest, meta=meta)
+    except settings.SettingsError as error:
+        _fail(str(error), USAGE)
     except command.TailError as error:
         _fail(str(error), UNAVAILABLE)
     except KeyboardInterrupt:
@@ -165,7 +174,10 @@ def generate(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Make one clip, inspected and labelled, without a broker or a store."""
+    """Make one clip, without a broker or a store.
+
+    It is inspected and labelled as the service's are. The same arguments give the same bytes.
+    """
     from consumer.operate import generate as command
 
     clip: dict[str, Any] = {"size": size, "seconds": seconds}
@@ -184,13 +196,18 @@ def generate(
             output=output,
             json=json,
         )
+    except command.WishError as error:
+        _fail(str(error), USAGE)
     except command.GenerateError as error:
         _fail(str(error))
 
 
 @app.command()
 def doctor(config: Config = None, json: Json = False) -> None:
-    """Check everything the service needs and say what to do where it fails. Exit code 1 if anything does."""
+    """Check everything the service needs.
+
+    Says what was found and what to do about it. Exit code 1 if anything fails.
+    """
     from consumer.operate import doctor as command
 
     if not command.run(_settings(config), json=json):
@@ -204,3 +221,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away: `skureel tail … | head`
         sys.stderr.close()
         raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

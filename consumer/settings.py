@@ -6,12 +6,24 @@ Nothing else in the project reads the environment. Unknown keys are refused by n
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as SourceError
 
 PREFIX = "SKUREEL_"
 CONFIG_VARIABLE = "SKUREEL_CONFIG"
@@ -29,8 +41,12 @@ class _Tree(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+"""What Kafka takes as a topic's name."""
+
+
 class Topics(_Tree):
-    """Topic names; fixed meaning, free names."""
+    """Topic names; fixed meaning, free names, all different."""
 
     product_created: str = "product-created"
     promo_changed: str = "promo-changed"
@@ -40,17 +56,28 @@ class Topics(_Tree):
     video_ready: str = "video-ready"
     video_rejected: str = "video-rejected"
 
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        names = [getattr(self, name) for name in type(self).model_fields]
+        for name in names:
+            if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+                raise ValueError(f"{name[:260]!r} is no topic name: 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'")
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))}: two topics of one name")
+        return self
+
 
 class Kafka(_Tree):
     """The broker and how we talk to it."""
 
-    bootstrap: str = EMBEDDED
+    bootstrap: Annotated[str, Field(min_length=1)] = EMBEDDED
     """host:port list, or 'embedded' for a broker inside this process (loopback only, forgets when it stops)."""
-    options: dict[str, str] = {}
-    """Further librdkafka options for every client, e.g. security.protocol, sasl.username."""
+    options: Annotated[dict[str, str], Field(repr=False)] = {}
+    """Further librdkafka options for every client, e.g. security.protocol, sasl.username. Not in the repr: some of
+    librdkafka's options are passwords."""
     password: SecretStr | None = None
     """sasl.password."""
-    group_prefix: str = "skureel"
+    group_prefix: Annotated[str, Field(min_length=1)] = "skureel"
     """Consumer groups are <prefix>-planner and <prefix>-renderer."""
     delivery: Literal["exactly_once", "at_least_once"] | None = None
     """None: exactly_once on a real broker, at_least_once on the embedded one, which has no transactions to speak of."""
@@ -87,7 +114,8 @@ class Kafka(_Tree):
 class Registry(_Tree):
     """The schema registry; without one, Avro single-object encoding."""
 
-    url: str | None = None
+    url: Annotated[str | None, Field(repr=False)] = None
+    """http://host:port or https://host. Not in the repr: it may carry a user name and a password."""
     username: str | None = None
     password: SecretStr | None = None
     auto_register: bool = False
@@ -95,6 +123,19 @@ class Registry(_Tree):
     framing: Literal["prefix", "header"] = "prefix"
     """Where schema ids go when writing: before the value (classic), or a GUID in a header."""
     timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                parts = urlsplit(value)
+                known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                known = False
+            if not known:  # not the URL itself: it may carry a password
+                raise ValueError("want http://host:port or https://host")
+        return value
 
 
 class S3(_Tree):
@@ -161,7 +202,7 @@ class ClipSettings(_Tree):
     def _known_size(cls, value: str) -> str:
         if value not in SIZES:
             width, cross, height = value.partition("x")
-            if not (cross and width.isdigit() and height.isdigit()):
+            if not (cross and value.isascii() and width.isdigit() and height.isdigit()):
                 raise ValueError(f"{value!r} is neither WIDTHxHEIGHT nor one of {', '.join(SIZES)}")
             if not all(32 <= int(n) <= 4096 and int(n) % 2 == 0 for n in (width, height)):
                 raise ValueError(f"{value!r}: width and height must be even and in 32…4096")
@@ -240,6 +281,19 @@ class Settings(BaseSettings):
     renderer: Renderer = Renderer()
     observe: Observe = Observe()
 
+    _file: Path | None = PrivateAttr(default=None)
+    _variables: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def file(self) -> Path | None:
+        """The TOML file they came from, if any did."""
+        return self._file
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables they came from, sorted."""
+        return self._variables
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -263,16 +317,39 @@ _file: Path | None = None
 """The TOML file of the load in progress; module state because the framework builds sources from the class alone."""
 
 
-def _known_variables() -> None:
-    """Refuse misspelt top-level SKUREEL_ variables, which the framework would pass over in silence."""
-    names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for variable in os.environ:
+def _known_variables() -> tuple[str, ...]:
+    """The SKUREEL_ variables that are set. Raises SettingsError for a misspelt one, which would pass unseen."""
+    names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    found = []
+    for variable in sorted(os.environ):
         upper = variable.upper()
-        if upper.startswith(PREFIX) and not upper.startswith(f"{PREFIX}TEST_"):
-            head = upper.split("__", 1)[0]
-            if head not in names:
-                known = ", ".join(sorted(names))
-                raise SettingsError(f"{variable}: no such setting; the variables begin with {known}")
+        if not upper.startswith(PREFIX) or upper.startswith(f"{PREFIX}TEST_") or upper == CONFIG_VARIABLE:
+            continue
+        if upper.split("__", 1)[0] not in names:
+            known = ", ".join(sorted({*names, CONFIG_VARIABLE}))
+            raise SettingsError(f"{variable}: no such setting; the variables begin with {known}")
+        found.append(variable)
+    return tuple(found)
+
+
+def _told(error: ValidationError) -> str:
+    """Every fault with the name of its setting, and no value: it may be a secret."""
+    faults = []
+    for fault in error.errors():
+        name = ".".join(map(str, fault["loc"]))
+        text = "no such setting" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{name}: {text}" if name else text)
+    return "; ".join(faults)
+
+
+def _not_json(message: str, variables: tuple[str, ...]) -> str:
+    """What to say when a variable that holds a list, a map or a whole branch cannot be read."""
+    branch = re.search(r'field "(\w+)"', message)
+    start = f"{PREFIX}{branch[1].upper() if branch else ''}"
+    blamed = [variable for variable in variables if variable.upper().split("__", 1)[0] == start]
+    return (
+        f"{' or '.join(blamed) or message}: lists and maps are given as JSON, single settings as SKUREEL_BRANCH__NAME"
+    )
 
 
 def load(file: Path | None = None, **overrides: Any) -> Settings:
@@ -284,14 +361,19 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     chosen = file or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     if chosen is not None and not chosen.is_file():
         raise SettingsError(f"{chosen}: no such configuration file")
-    _known_variables()
+    variables = _known_variables()
     _file = chosen or (Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None)
     try:
-        return Settings(**overrides)
+        loaded = Settings(**overrides)
+        loaded._file, loaded._variables = _file, variables  # noqa: SLF001 - how it was loaded is ours to say
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise SettingsError(faults) from None
-    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(_told(error)) from None
+    except SourceError as error:
+        raise SettingsError(_not_json(str(error), variables)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_file}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{_file}: {error.strerror or error}") from None
     finally:
         _file = None
+    return loaded

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from consumer.planner.recipes import Planning
-from consumer.settings import Kafka, Settings
+from consumer.settings import Kafka, Registry, Settings
 from consumer.stream import schemas
 from consumer.stream.codec import FramedCodec, SingleObjectCodec
 from consumer.stream.registry import RegistryCodec, RegistryOptions
@@ -41,7 +41,7 @@ def bootstrap_of(kafka: Kafka, file: Path = ADDRESS_FILE) -> str:
         return kafka.bootstrap
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["bootstrap"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoBrokerError(
             "kafka.bootstrap is 'embedded' and no service runs in this folder: start `skureel run` here first, "
             "or set SKUREEL_KAFKA__BOOTSTRAP"
@@ -61,21 +61,26 @@ def open_codec(settings: Settings) -> FramedCodec:
 
     Raises SchemaError when the installed schemas are broken.
     """
-    names = {getattr(settings.topics, field): field.replace("_", "-") for field in type(settings.topics).model_fields}
-    known = schemas.load(topics=names)
-    registry = settings.registry
-    if registry.url is None:
+    known = schemas.load(topics=topic_names(settings))
+    if settings.registry.url is None:
         return SingleObjectCodec(known)
-    return RegistryCodec(
-        known,
-        RegistryOptions(
-            url=registry.url,
-            username=registry.username,
-            password=registry.password.get_secret_value() if registry.password else None,
-            auto_register=registry.auto_register,
-            framing=registry.framing,
-            timeout=registry.timeout,
-        ),
+    return RegistryCodec(known, registry_options(settings.registry))
+
+
+def topic_names(settings: Settings) -> dict[str, str]:
+    """Every configured topic, and the name of its schema."""
+    return {getattr(settings.topics, field): field.replace("_", "-") for field in type(settings.topics).model_fields}
+
+
+def registry_options(registry: Registry) -> RegistryOptions:
+    """How to reach the configured registry. Holds the password."""
+    return RegistryOptions(
+        url=registry.url or "",
+        username=registry.username,
+        password=registry.password.get_secret_value() if registry.password else None,
+        auto_register=registry.auto_register,
+        framing=registry.framing,
+        timeout=registry.timeout,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from model.engine import Engine, EngineError
 
-BUILT_IN = {"storyboard": "model.storyboard:Storyboard"}
+BUILT_IN = {"storyboard": "model.storyboard.engine:Storyboard"}
 """Name → MODULE:FACTORY."""
 
 
@@ -18,11 +18,27 @@ def open_engine(name: str) -> Engine:
     """
     path = BUILT_IN.get(name, name)
     module_name, colon, factory_name = path.partition(":")
-    if not colon:
+    if not (colon and module_name and factory_name):
         known = ", ".join(sorted(BUILT_IN))
         raise EngineError(f"engine {name!r}: neither one of {known} nor MODULE:FACTORY", retryable=False)
     try:
         factory: Callable[[], Engine] = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
-        raise EngineError(f"engine {name!r}: {error}", retryable=False) from error
-    return factory()
+    except Exception as error:
+        # Whatever a module of somebody else's raises while it is imported, the name is what has to change.
+        raise EngineError(f"engine {name!r}: {type(error).__name__}: {error}", retryable=False) from error
+    try:
+        engine = factory()
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"engine {name!r}: calling {factory_name} with no arguments gave {type(error).__name__}: {error}",
+            retryable=False,
+        ) from error
+    if missing := [part for part in ("spec", "batch_size", "start", "render", "close") if not hasattr(engine, part)]:
+        raise EngineError(
+            f"engine {name!r}: {factory_name} gave {type(engine).__name__}, which has no {', '.join(missing)}: "
+            "no engine (see model.engine)",
+            retryable=False,
+        )
+    return engine

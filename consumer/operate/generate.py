@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from json import dumps
 from pathlib import Path
@@ -27,6 +28,10 @@ class GenerateError(Exception):
     """Raised when no clip came of it; the message says why and what to do."""
 
 
+class WishError(GenerateError):
+    """Raised when what was asked for cannot be: the engine has not even been started."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What was asked for on the command line."""
@@ -40,13 +45,15 @@ class Wish:
 
 
 def recipe_of(wish: Wish, clip: ClipSettings, spec: EngineSpec) -> Recipe:
-    """The recipe of a wish: the planner's rules, with the words taken as they are."""
+    """The recipe of a wish: the planner's rules, with the words taken as they are. Raises WishError, RecipeError."""
+    if not wish.prompt.strip():
+        raise WishError("the prompt is empty: say what is to be seen")
     width, height = clip.pixels
     photo = Photo(url="file:", sha256=hashlib.sha256(wish.photo).hexdigest()) if wish.photo else None
     if photo and not spec.photos:
-        raise GenerateError(f"the {spec.name} engine takes no photo: leave out --image, or choose another engine")
+        raise WishError(f"the {spec.name} engine takes no photo: leave out --image, or choose another engine")
     if spec.generative and clip.producer is None:
-        raise GenerateError("clip.producer is not set: generated clips must carry a ContentProducer code")
+        raise WishError("clip.producer is not set: generated clips must carry a ContentProducer code")
     return Recipe(
         scene=Scene(
             mode="image" if photo else "text",
@@ -84,31 +91,47 @@ def generate(
 
     Raises GenerateError when the engine or the inspection refuses; the file is then not touched.
     """
-    tell("load")
-    engine.start()
-    try:
-        recipe = recipe_of(wish, clip, engine.spec)
-        tell("render")
-        (rendered,) = engine.render([Shot(scene=recipe.scene, photo=wish.photo)])
-    finally:
-        engine.close()
-    if isinstance(rendered, EngineError):
-        raise GenerateError(f"the engine refused: {rendered}")
-    tell("inspect")
-    report = inspect_frames(rendered.frames, recipe.scene)
-    if not report.passed:
-        raise GenerateError("the clip failed inspection: " + "; ".join(f.message for f in report.faults))
-    tell("encode")
-    finished = finish(encode_base(rendered.frames, recipe.scene.fps), recipe, generative=engine.spec.generative)
-    checked = inspect_file(finished.data, recipe)
-    if not checked.passed:
-        raise GenerateError("the finished file failed inspection: " + "; ".join(f.message for f in checked.faults))
-    tell("write")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_name(output.name + ".tmp")
-    unfinished.write_bytes(finished.data)
-    unfinished.replace(output)
+    recipe = recipe_of(wish, clip, engine.spec)
+    with _unfinished(output) as unfinished:
+        tell("load")
+        try:
+            engine.start()
+            tell("render")
+            (rendered,) = engine.render([Shot(scene=recipe.scene, photo=wish.photo)])
+        finally:
+            engine.close()
+        if isinstance(rendered, EngineError):
+            raise GenerateError(f"the engine refused: {rendered}")
+        tell("inspect")
+        report = inspect_frames(rendered.frames, recipe.scene)
+        if not report.passed:
+            raise GenerateError("the clip failed inspection: " + "; ".join(f.message for f in report.faults))
+        tell("encode")
+        finished = finish(encode_base(rendered.frames, recipe.scene.fps), recipe, generative=engine.spec.generative)
+        checked = inspect_file(finished.data, recipe)
+        if not checked.passed:
+            raise GenerateError("the finished file failed inspection: " + "; ".join(f.message for f in checked.faults))
+        tell("write")
+        unfinished.write_bytes(finished.data)
+        unfinished.replace(output)
     return recipe, finished, rendered.seconds
+
+
+@contextmanager
+def _unfinished(output: Path) -> Iterator[Path]:
+    """A file beside the output to write into: refused at once, not after the engine's minutes. Raises WishError."""
+    if output.is_dir():
+        raise WishError(f"{output}: is a folder; name the file to write")
+    path = output.with_name(output.name + ".tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise WishError(f"{output}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _photo(image: Path | None) -> bytes | None:
@@ -117,23 +140,27 @@ def _photo(image: Path | None) -> bytes | None:
     try:
         data = image.read_bytes()
     except OSError as error:
-        raise GenerateError(f"{image}: {error.strerror or error}") from error
+        raise WishError(f"{image}: {error.strerror or error}") from error
+    if not data:
+        raise WishError(f"{image}: is empty")
     return data
 
 
 def run(settings: Settings, wish: Wish, *, image: Path | None, output: Path, json: bool) -> None:
     """The command: a spinner while it works, then what was made. Raises GenerateError."""
     wish = replace(wish, photo=_photo(image))
-    try:
-        engine = open_engine(settings.engine.name)
-    except EngineError as error:
-        raise GenerateError(str(error)) from error
     start = time.perf_counter()
     console = Console(stderr=True)
     with console.status("load", spinner="dots") as status:
         try:
+            engine = open_engine(settings.engine.name)
+        except EngineError as error:
+            raise WishError(str(error)) from error
+        try:
             recipe, finished, seconds = generate(wish, settings.clip, engine, output, status.update)
-        except (EngineError, ClipError, RecipeError, OSError) as error:
+        except RecipeError as error:
+            raise WishError(str(error)) from error
+        except (EngineError, ClipError, OSError) as error:
             raise GenerateError(str(error)) from error
     probe = finished.probe
     facts = {

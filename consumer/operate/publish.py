@@ -1,31 +1,39 @@
-"""``skureel publish``: JSON lines in, validated and framed Avro records out. A bad line publishes nothing."""
+"""``skureel publish``: JSON lines in, validated and framed Avro records out; nothing goes out while a line is wrong."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.events import EventError, Product, utc_now
+from consumer.events import EventError, Product, checked_id, utc_now
+from consumer.operate.broker import BrokerError, metadata, open_client
 from consumer.settings import Settings
 from consumer.stream import headers
 from consumer.stream.codec import Codec, EncodeError, FramedCodec
 from consumer.stream.jsonform import JsonError, from_json
-from consumer.stream.schemas import SchemaError
+from consumer.stream.schemas import SchemaError, TopicSchema
 from consumer.stream.types import Output, UnavailableError
 from consumer.wiring import NoBrokerError, bootstrap_of, client_options, open_codec
 
 SOURCE = "/skureel/publish"
-FLUSH_SECONDS = 60.0
+PRODUCT_CREATED = "product-created"
+"""The schema whose events have rules beyond it."""
+DELIVERY_SECONDS = 60.0
+"""How long the broker may take to acknowledge a record."""
+MAX_RECORD = 1_000_000
+"""Bytes of a record's key, value and headers: the client's limit, a little below the broker's."""
+RECORD_OVERHEAD = 512
+"""Bytes kept free for what Kafka adds."""
 MOST_FAULTS = 20
 """Faults shown; a wrong file would otherwise fill the terminal."""
 
@@ -46,125 +54,166 @@ class Line:
     text: str
 
 
-def _key_field(topic_schema: dict[str, Any]) -> str:
-    """The field that is the record's key: promo_id for promotions, product_id for all else."""
-    names = {field["name"] for field in topic_schema["fields"]}
-    return "product_id" if "product_id" in names else "promo_id"
-
-
-def encode_line(codec: Codec, schema: dict[str, Any], topic: str, line: Line) -> Output:
-    """One line as a record. Raises InvalidError with the line and the field of every fault."""
-    where = f"line {line.number}"
-    try:
-        value = jsonlib.loads(line.text)
-    except ValueError as error:
-        raise InvalidError(f"{where}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidError(f"{where}: a JSON object is wanted, not {type(value).__name__}")
-    key_field = _key_field(schema)
-    if value.get("tombstone") is True:
-        key = value.get(key_field)
-        if not isinstance(key, str) or not key or set(value) != {key_field, "tombstone"}:
-            raise InvalidError(f'{where}: a tombstone is {{"{key_field}": "…", "tombstone": true}} and nothing else')
-        extra = headers.outgoing((), ce_id=uuid.uuid4().hex, ce_type=f"skureel.{topic}", source=SOURCE, time=utc_now())
-        return Output(topic, key.encode(), None, extra)
-    try:
-        datum = from_json(schema, value, topic)
-        if topic == "product-created":
-            Product.from_avro(datum)
-        framed, framing = codec.encode(topic, datum)
-    except (JsonError, EncodeError) as error:
-        faults = "; ".join(str(fault).removeprefix(f"{topic}.") for fault in error.faults) or str(error)
-        raise InvalidError(f"{where}: {faults}") from error
-    except EventError as error:
-        raise InvalidError(f"{where}: {error}") from error
-    identity = str(datum.get("event_id") or datum.get("request_id") or uuid.uuid4().hex)
-    time = datum.get("occurred_at") or utc_now()
-    extra = headers.outgoing(framing, ce_id=identity, ce_type=f"skureel.{topic}", source=SOURCE, time=time)
-    return Output(topic, str(datum[key_field]).encode(), framed, extra)
-
-
 def encode_lines(codec: FramedCodec, topic: str, lines: Iterable[Line]) -> list[Output]:
-    """Every line, or InvalidError with the faults of all lines (the first of many)."""
+    """The lines as records. Raises InvalidError with the faults of all lines (the first of many), UnavailableError."""
     try:
-        schema = codec.schemas.of(topic).parsed
+        schema = codec.schemas.of(topic)
     except SchemaError as error:
         raise InvalidError(str(error)) from error
     outputs: list[Output] = []
     faults: list[str] = []
     for line in lines:
         try:
-            outputs.append(encode_line(codec, schema, topic, line))
+            outputs.append(_record(codec, schema, line))
         except InvalidError as error:
-            faults.append(str(error))
+            faults.append(f"line {line.number}: {error}")
     if faults:
-        more = [f"… and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        more = [f"… and {len(faults) - MOST_FAULTS} more lines"] if len(faults) > MOST_FAULTS else []
         raise InvalidError("\n".join(["nothing was published:", *faults[:MOST_FAULTS], *more]))
     return outputs
 
 
-def read_lines(file: Path) -> Iterator[Line]:
-    """The non-empty lines of a file, or of standard input for ``-``. Raises InvalidError."""
+def _record(codec: Codec, schema: TopicSchema, line: Line) -> Output:
+    """One line as a record. Raises InvalidError with every field that is wrong."""
     try:
-        with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as source:
-            for number, text in enumerate(source, 1):
+        value = jsonlib.loads(line.text)
+    except ValueError as error:
+        raise InvalidError(f"not JSON: {error}") from error
+    except RecursionError:
+        raise InvalidError("too deeply nested") from None
+    if not isinstance(value, dict):
+        raise InvalidError(f"a JSON object is wanted, not {type(value).__name__}")
+    try:
+        output = _tombstone(schema, value) if value.get("tombstone") is True else _event(codec, schema, value)
+    except (JsonError, EncodeError) as error:
+        faults = "; ".join(str(fault).removeprefix(f"{schema.topic}.") for fault in error.faults) or str(error)
+        raise InvalidError(faults) from error
+    except EventError as error:
+        raise InvalidError(str(error)) from error
+    except RecursionError:
+        raise InvalidError("too deeply nested") from None
+    size = len(output.key or b"") + len(output.value or b"")
+    size += sum(len(name) + len(content or b"") for name, content in output.headers)
+    if size > MAX_RECORD - RECORD_OVERHEAD:
+        raise InvalidError(f"{size} bytes as a record; at most {MAX_RECORD - RECORD_OVERHEAD} go through Kafka")
+    return output
+
+
+def _key_field(schema: TopicSchema) -> str:
+    """The field that is the record's key: promo_id for promotions, product_id for all else."""
+    names = {field["name"] for field in schema.parsed["fields"]}
+    return "product_id" if "product_id" in names else "promo_id"
+
+
+def _tombstone(schema: TopicSchema, value: Mapping[str, Any]) -> Output:
+    field = _key_field(schema)
+    key = value.get(field)
+    if not isinstance(key, str) or set(value) != {field, "tombstone"}:
+        raise InvalidError(f'a tombstone is {{"{field}": "…", "tombstone": true}} and nothing else')
+    kind = f"skureel.{schema.name}"
+    extra = headers.outgoing((), ce_id=uuid.uuid4().hex, ce_type=kind, source=SOURCE, time=utc_now())
+    return Output(schema.topic, checked_id(field, key).encode(), None, extra)
+
+
+def _event(codec: Codec, schema: TopicSchema, value: Mapping[str, Any]) -> Output:
+    datum = from_json(schema.parsed, value, schema.topic)
+    if schema.name == PRODUCT_CREATED:
+        Product.from_avro(datum)
+    field = _key_field(schema)
+    key = checked_id(field, str(datum[field]))
+    framed, framing = codec.encode(schema.topic, datum)
+    identity = str(datum.get("event_id") or datum.get("request_id") or uuid.uuid4().hex)
+    time = datum.get("occurred_at") or utc_now()
+    extra = headers.outgoing(framing, ce_id=identity, ce_type=f"skureel.{schema.name}", source=SOURCE, time=time)
+    return Output(schema.topic, key.encode(), framed, extra)
+
+
+def read_lines(file: Path) -> Iterator[Line]:
+    """The non-empty lines of a UTF-8 file, or of standard input for ``-``. Raises InvalidError."""
+    try:
+        with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as source:
+            for number, data in enumerate(source, 1):
+                try:
+                    # Editors on Windows put a byte order mark before the first line.
+                    text = data.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise InvalidError(f"line {number}: not UTF-8 text: {error.reason} at byte {error.start}") from None
                 if text.strip():
                     yield Line(number, text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{file}: {error}") from error
+    except OSError as error:
+        raise InvalidError(f"{file}: {error.strerror or error}") from error
 
 
-def send(options: dict[str, str], outputs: Iterable[Output], advance: Any = None) -> None:
-    """Write records and wait until the broker has them all. Raises PublishError."""
-    failures: list[str] = []
+def send(options: Mapping[str, Any], outputs: Iterable[Output], advance: Callable[[], Any] | None = None) -> int:
+    """Write records and wait until the broker has them all; how many. Raises PublishError, SettingsError.
 
-    def delivered(error: Any, _: Any) -> None:
+    ``advance`` is called once for each record that the broker acknowledged.
+    """
+    taken, failures = 0, list[str]()
+
+    def delivered(error: KafkaError | None, _: Any) -> None:
+        nonlocal taken
         if error is not None:
-            failures.append(str(error))
-        elif advance is not None:
+            failures.append(error.str())
+            return
+        taken += 1
+        if advance is not None:
             advance()
 
-    producer = Producer({**options, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 20})
+    ours = {"enable.idempotence": True, "compression.type": "lz4", "linger.ms": 20}
+    patience = {"message.timeout.ms": int(DELIVERY_SECONDS * 1000)}
+    producer, complaints = open_client(Producer, {**patience, **options, **ours})
     try:
         for output in outputs:
-            while True:
-                try:
-                    producer.produce(
-                        output.topic,
-                        key=output.key,
-                        value=output.value,
-                        headers=list(output.headers),
-                        on_delivery=delivered,
-                    )
-                    break
-                except BufferError:  # the local queue is full: let the broker catch up
-                    producer.poll(0.5)
-            producer.poll(0)
-        left = producer.flush(FLUSH_SECONDS)
+            _produce(producer, output, delivered)
+        left = producer.flush(DELIVERY_SECONDS + 5)
     except KafkaException as error:
-        raise PublishError(str(error)) from error
+        producer.flush(DELIVERY_SECONDS + 5)
+        raise PublishError(f"{error.args[0].str()}; {taken} records were published before it") from error
     if left or failures:
-        reason = failures[0] if failures else "the broker did not answer"
-        raise PublishError(f"{left + len(failures)} records were not taken: {reason}")
+        reason = failures[0] if failures else complaints.why()
+        raise PublishError(
+            f"{left + len(failures)} records were not taken, {taken} were: {reason}; "
+            "publish the file again: what arrives twice is skipped"
+        )
+    return taken
+
+
+def _produce(producer: Producer, output: Output, delivered: Callable[[KafkaError | None, Any], None]) -> None:
+    while True:
+        try:
+            producer.produce(
+                output.topic, key=output.key, value=output.value, headers=list(output.headers), on_delivery=delivered
+            )
+        except BufferError:  # the local queue is full: let the broker catch up
+            producer.poll(0.5)
+        else:
+            producer.poll(0)
+            return
+
+
+def _publish(settings: Settings, topic: str, outputs: list[Output]) -> None:
+    """Send with a bar for people who watch."""
+    where = bootstrap_of(settings.kafka)
+    options = client_options(settings.kafka, where)
+    producer, complaints = open_client(Producer, options)
+    error = metadata(producer, complaints, where, topic).topics[topic].error
+    if error is not None:
+        raise PublishError(f"{topic}: {error.str()}; `skureel run` makes its topics, or create it yourself")
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(topic, total=len(outputs))
+        send(options, outputs, lambda: progress.advance(task))
 
 
 def run(settings: Settings, topic: str, file: Path, *, check: bool, json: bool) -> None:
-    """The command. Raises InvalidError, PublishError."""
+    """The command. Raises InvalidError, PublishError, SettingsError."""
     try:
-        codec = open_codec(settings)
-        outputs = encode_lines(codec, topic, read_lines(file))
-        if not check:
-            options = client_options(settings.kafka, bootstrap_of(settings.kafka))
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-                task = progress.add_task(topic, total=len(outputs))
-                send(options, outputs, lambda: progress.advance(task))
-    except UnavailableError as error:
-        raise PublishError(str(error)) from error
-    except NoBrokerError as error:
+        outputs = encode_lines(open_codec(settings), topic, read_lines(file))
+        if not check and outputs:
+            _publish(settings, topic, outputs)
+    except (UnavailableError, NoBrokerError, BrokerError) as error:
         raise PublishError(str(error)) from error
     done = "valid" if check else "published"
-    if json:
-        print(jsonlib.dumps({"topic": topic, done: len(outputs)}))
-    else:
-        print(f"{topic}: {len(outputs)} {done}")
+    print(jsonlib.dumps({"topic": topic, done: len(outputs)}) if json else f"{topic}: {len(outputs)} {done}")
