@@ -47,7 +47,7 @@ class S3Store:
 
     def __init__(self, settings: S3, public_url: str | None = None) -> None:
         self._public_url = keys.check_public_url(public_url) if public_url else None
-        self._prefix = f"{keys.check_key(settings.prefix.strip('/'))}/" if settings.prefix.strip("/") else ""
+        self._prefix = _checked_prefix(settings.prefix.strip("/"))
         self._wire = Wire(settings)
         self._create = settings.create_bucket
         self._where = f"S3 at {settings.endpoint}, bucket {settings.bucket}"
@@ -278,6 +278,13 @@ class S3Store:
             pairs = (f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in attributes.tags.items())
             headers["x-amz-tagging"] = "&".join(pairs)
         return headers
+
+
+def _checked_prefix(prefix: str) -> str:
+    try:
+        return f"{keys.check_key(prefix)}/" if prefix else ""
+    except ValueError as error:
+        raise StoreError(f"store.s3.prefix: {error}") from None
 
 
 def _condition(condition: Condition) -> dict[str, str]:

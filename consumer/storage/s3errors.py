@@ -35,7 +35,7 @@ class RefusedError(Exception):
     def of(cls, response: BaseHTTPResponse) -> Self:
         """What an answer's XML says, or its status alone where it is no XML."""
         try:
-            root = ET.fromstring(response.data)  # noqa: S314 - expat of today bounds entity expansion
+            root = ET.fromstring(response.data or b"")  # noqa: S314 - expat of today bounds entity expansion
         except ET.ParseError:
             return cls(response.status)
         texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root}

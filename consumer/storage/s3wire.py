@@ -6,6 +6,7 @@ minio's ``put_object`` sends no If-Match and no If-None-Match, so single PUTs ar
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -26,6 +27,7 @@ from consumer.storage.store import StoreError
 CONNECT_SECONDS = 5.0
 """A host that is there accepts in milliseconds; waiting as long as for an answer would only hide one that is not."""
 _RETRIES = 3
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _OVERLOAD = (429, 500, 502, 503, 504)
 
 
@@ -72,7 +74,8 @@ def parse_endpoint(endpoint: str) -> SplitResult:
     """Scheme and host of an endpoint. Raises StoreError, which never repeats what may hold a password."""
     try:
         parts = urlsplit(endpoint)
-        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        plain = bool(_HOST.fullmatch(parts.netloc.rpartition("@")[2]))
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and plain
     except ValueError:
         known = False
     if not known:
