@@ -100,17 +100,20 @@ class FramedCodec(ABC):
 
     def decode(self, topic: str, value: bytes, headers: Headers = ()) -> dict[str, Any]:
         """See ``Codec``."""
-        frame = None
-        for name, content in headers:
-            if name == VALUE_SCHEMA_ID:  # the first one counts, as in Confluent's deserializers
-                frame = content
-                break
-        if frame is None:
-            start = FRAME_SIZES.get(value[:1], 0)
-            read = self._readers.get((topic, value[:start])) or self._reader(topic, value_frame(value))
-        else:
-            start = 0
-            read = self._readers.get((topic, frame)) or self._reader(topic, header_frame(frame))
+        # A fingerprint that is known says all; only the shorter marks of a registry could be a value's own first bytes,
+        # so for them the headers are searched first, as Confluent's deserializers do.
+        start = 10
+        read = self._readers.get((topic, value[:10]))
+        if read is None:
+            frame = None
+            for name, content in headers:
+                if name == VALUE_SCHEMA_ID:  # the first one counts, and says nothing when it is null
+                    frame = content
+                    break
+            start = FRAME_SIZES.get(value[:1], 0) if frame is None else 0
+            read = self._readers.get((topic, value[:start] if frame is None else frame)) or self._reader(
+                topic, value_frame(value) if frame is None else header_frame(frame)
+            )
         if len(value) > self._max_bytes:
             raise DecodeError("decode", f"value of {len(value)} bytes; at most {self._max_bytes} are read")
         try:

@@ -96,7 +96,8 @@ def test_a_null_header_is_no_header() -> None:
     codec = opened()
     value, _ = codec.encode(TOPIC, product())
     headers = [("other", b"x"), (VALUE_SCHEMA_ID, None), (VALUE_SCHEMA_ID, b"\0\0\0\0\1")]
-    assert codec.decode(TOPIC, value, headers) == product()
+    for _first_and_known in range(2):
+        assert codec.decode(TOPIC, value, headers) == product()
 
 
 def test_refusals_are_remembered_and_bounded() -> None:
