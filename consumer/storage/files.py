@@ -40,10 +40,12 @@ T = TypeVar("T")
 
 _READS = 100
 """Times a reader starts again because a writer replaced the content under its hands."""
-# Outages that pass: the disk is full, the folder or its network is away, too many files are open.
+# Outages that pass: the disk is full, the folder or its network is away, too many files are open, somebody removes
+# folders under our hands.
 _PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN,
     errno.EINTR, errno.ENOMEM, errno.EBUSY, errno.EHOSTDOWN, errno.ENOTCONN, errno.ECONNRESET, errno.ENODEV,
+    errno.ENOENT,
 }  # fmt: skip
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _SHAPE = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
@@ -71,7 +73,7 @@ class FilesStore:
 
     def probe(self) -> Capabilities:
         """See Store.probe. Clears away what processes that died left in the making."""
-        key = f"probe/{uuid.uuid4().hex}"
+        key = f"probe-{uuid.uuid4().hex}"
         self.put(key, b"probe", Attributes())
         try:
             if self.get(key)[0] != b"probe":
@@ -215,8 +217,6 @@ class FilesStore:
         reason = error.strerror or str(error)
         if error.errno in _PASSING:
             return StoreUnavailableError(f"{self.root}: {reason} ({key})")
-        if isinstance(error, FileNotFoundError):
-            return ObjectNotFoundError(key)
         if error.errno in _SHAPE:
             return StoreError(f"{key}: {reason}: a symbolic link, or an object where a folder must be, or the reverse")
         return StoreError(f"{self.root}: {reason} ({key}); check who owns the folder and how it is mounted")

@@ -108,6 +108,32 @@ def test_a_bucket_is_created_where_asked_for(minio: S3Address) -> None:
         minio.remove_bucket(name)
 
 
+@pytest.mark.parametrize(("code", "works"), [("BucketAlreadyOwnedByYou", True), ("AccessDenied", False)])
+def test_another_process_may_create_the_bucket_first(minio: S3Address, bucket: str, code: str, works: bool) -> None:
+    """Two that start at once both go on; one that may not create says so."""
+    unseen = [Answer(404)]
+
+    def script(request: Request, forward: Callable[[], Answer]) -> Answer:
+        whole = request.path.partition("?")[0].rstrip("/") == f"/{bucket}"
+        if whole and request.method == "HEAD" and unseen:
+            return unseen.pop()
+        return refusal(403 if code == "AccessDenied" else 409, code) if whole and request.method == "PUT" else forward()
+
+    with between(minio, script) as (address, _):
+        store = S3Store(settings_of(address, bucket, create_bucket=True))
+        if works:
+            assert store.probe().conditional_put
+        else:
+            with pytest.raises(StoreError, match="AccessDenied"):
+                store.probe()
+
+
+def test_a_bucket_that_cannot_be_asked_about_stops_the_probe(minio: S3Address) -> None:
+    """A refusal that is not about rights is told as it is."""
+    with between(minio, lambda _, __: Answer(400)) as (address, _), pytest.raises(StoreError, match="BadRequest"):
+        S3Store(settings_of(address, "bucket")).probe()
+
+
 # What travels with an object.
 
 
@@ -505,6 +531,17 @@ def test_a_yes_that_cannot_be_read_is_an_outage(minio: S3Address, bucket: str, b
         return Answer(200, body) if request.method == "PUT" else forward()
 
     with between(minio, script) as (address, _), pytest.raises(StoreUnavailableError):
+        S3Store(settings_of(address, bucket)).copy("a", "b", PLAIN)
+
+
+def test_a_copy_that_somebody_deletes_at_once_is_not_found(minio: S3Address, bucket: str) -> None:
+    """The answer describes what is there, so there must be something there."""
+    S3Store(settings_of(minio, bucket)).put("a", b"x", PLAIN)
+
+    def script(request: Request, forward: Callable[[], Answer]) -> Answer:
+        return Answer(404) if request.method == "HEAD" and request.path.endswith("/b") else forward()
+
+    with between(minio, script) as (address, _), pytest.raises(ObjectNotFoundError, match="'b'"):
         S3Store(settings_of(address, bucket)).copy("a", "b", PLAIN)
 
 

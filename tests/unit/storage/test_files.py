@@ -276,6 +276,25 @@ def test_a_folder_that_is_gone_is_an_outage(store: FilesStore) -> None:
     assert not store.root.exists()
 
 
+def test_a_folder_removed_under_a_writer_is_an_outage(store: FilesStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever clears folders away while we write gets no 'not found' out of a put; the next put works."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", gone)
+        with pytest.raises(StoreUnavailableError, match="No such file"):
+            store.put("a/b", b"x", NEW)
+    store.put("a/b", b"x", NEW)
+
+
+def test_a_probe_leaves_no_folder(store: FilesStore) -> None:
+    """A gallery's folder holds clips and nothing else that shows."""
+    store.probe()
+    assert [path.name for path in store.root.iterdir()] == [CONTROL]
+
+
 def test_an_impossible_folder_is_named(tmp_path: Path) -> None:
     """A file where the folder should be is found at once, with the setting."""
     (tmp_path / "file").write_bytes(b"")
