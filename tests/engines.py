@@ -74,8 +74,8 @@ class TestEngine:
 
 
 def fast() -> TestEngine:
-    """As fast as it draws."""
-    return TestEngine()
+    """As fast as it draws, or SKUREEL_TEST_ENGINE_SECONDS a clip."""
+    return TestEngine(seconds=float(os.environ.get("SKUREEL_TEST_ENGINE_SECONDS", "0")))
 
 
 def slow() -> TestEngine:

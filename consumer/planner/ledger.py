@@ -163,6 +163,13 @@ class Ledger:
         found = self._dialect.select(self._connection, query, clips.c.product_id, product_ids)
         return {(row[0], row[1]): row[2] for row in found}
 
+    def unanswered(self) -> list[str]:
+        """The products with a plan whose clip was neither announced nor rejected, as far as the catalog heard."""
+        same = (clips.c.product_id == plans.c.product_id) & (clips.c.variant == plans.c.variant)
+        query = select(plans.c.product_id).select_from(plans.outerjoin(clips, same))
+        missing = clips.c.revision.is_(None) | (clips.c.revision < plans.c.revision)
+        return list(self._connection.scalars(query.where(missing).distinct().order_by(plans.c.product_id)))
+
     def save_clips(self, rows: Sequence[ClipRow]) -> None:
         """Insert or replace."""
         self._dialect.upsert(self._connection, clips, rows)

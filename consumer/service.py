@@ -1,0 +1,358 @@
+"""The process: builds the roles from settings, runs their loops, answers health checks, drains on a signal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+
+import structlog
+from confluent_kafka import KafkaException, Producer
+
+from consumer import __version__
+from consumer.events import utc_now
+from consumer.observe import logs
+from consumer.observe import metrics as m
+from consumer.observe.health import Health
+from consumer.observe.http import HealthServer, PortError
+from consumer.planner.catalog import Catalog
+from consumer.planner.errors import CatalogError
+from consumer.planner.planner import PlannerHandler
+from consumer.planner.prompting.schema import TemplateError
+from consumer.planner.prompts import Prompts
+from consumer.planner.reopen import reopen_outstanding
+from consumer.renderer.photos import Photos
+from consumer.renderer.renderer import Renderer, RendererOptions
+from consumer.renderer.work import Rules
+from consumer.settings import Settings
+from consumer.storage.open import open_store
+from consumer.storage.store import Store, StoreError, StoreUnavailableError
+from consumer.stream.batch import BatchOptions, BatchWorker
+from consumer.stream.deadletter import dead_letter_topic
+from consumer.stream.embedded import EmbeddedBroker
+from consumer.stream.errors import OptionsError, TopicsError
+from consumer.stream.loop import Loop
+from consumer.stream.options import StreamOptions
+from consumer.stream.schemas import SchemaError
+from consumer.stream.status import State
+from consumer.stream.topics import ensure_topics
+from consumer.stream.types import UnavailableError, Worker
+from consumer.wiring import client_options, forget_embedded, open_codec, planning_of, remember_embedded
+from model.engine import Engine, EngineError
+from model.engines import open_engine
+
+log = structlog.get_logger(__name__)
+
+PLANNER, RENDERER = "planner", "renderer"
+ROLES = ("all", PLANNER, RENDERER)
+METADATA_SECONDS = 15.0
+"""How long the broker may take to say who it is."""
+WATCH_SECONDS = 0.5
+"""How often the main thread looks whether a loop has ended by itself."""
+
+
+class ServiceError(Exception):
+    """Raised when the service cannot start. ``configuration`` tells a wrong setting from a part that is out."""
+
+    def __init__(self, message: str, *, configuration: bool) -> None:
+        super().__init__(message)
+        self.configuration = configuration
+
+
+_CONFIGURATION = (OptionsError, SchemaError, TemplateError, StoreError, EngineError, PortError, CatalogError)
+_OUT = (UnavailableError, StoreUnavailableError, TopicsError, KafkaException)
+"""Asked first: an unavailable store is a store error too."""
+
+
+@dataclass(slots=True)
+class _Role:
+    """One role: its loop, and whether its worker is ready to work."""
+
+    loop: Loop
+    ready: Callable[[], bool] = field(default=lambda: True)
+
+
+class Service:
+    """One process's roles. ``start`` builds and runs them, ``stop`` drains and closes; both once."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.settings = settings
+        self.metrics = m.Metrics()
+        self.health = Health()
+        self.bootstrap = settings.kafka.bootstrap
+        self.cluster = ""
+        self.http: HealthServer | None = None
+        self._names = (PLANNER, RENDERER) if role == "all" else (role,)
+        self._roles: dict[str, _Role] = {}
+        self._closing = ExitStack()
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The object store; there is one once the service has started."""
+        assert self._store is not None  # noqa: S101 - a programming error, not an input
+        return self._store
+
+    def start(self) -> None:
+        """Build the parts, then run the loops. Raises ServiceError; nothing is left behind then."""
+        try:
+            self._open()
+        except _OUT as error:
+            self._closing.close()
+            raise ServiceError(str(error), configuration=False) from error
+        except _CONFIGURATION as error:
+            self._closing.close()
+            raise ServiceError(str(error), configuration=True) from error
+        except BaseException:
+            self._closing.close()
+            raise
+        for name, role in self._roles.items():
+            self.health.watch_life(name, partial(self._life, role))
+            self.health.watch_readiness(name, partial(self._readiness, role))
+            role.loop.start()
+        log.info("started", roles=list(self._roles), broker=self.bootstrap, cluster=self.cluster, version=__version__)
+
+    def _open(self) -> None:
+        settings = self.settings
+        engine = open_engine(settings.engine.name)
+        self._store = open_store(settings.store, self.metrics)
+        log.info("store", kind=settings.store.kind, capabilities=str(self._store.probe()))
+        self._find_broker()
+        self.metrics.set(m.BUILD_INFO, 1, version=__version__, engine=engine.spec.name)
+        if PLANNER in self._names:
+            self._roles[PLANNER] = self._planner(engine)
+        if RENDERER in self._names:
+            self._roles[RENDERER] = self._renderer(engine)
+        observe = settings.observe
+        self.http = self._closing.enter_context(HealthServer(self.health, self.metrics, observe.host, observe.port))
+        log.info("listening", url=self.http.url)
+
+    def _find_broker(self) -> None:
+        """Start the embedded broker or ask the real one who it is, and see that the topics are there."""
+        kafka = self.settings.kafka
+        wanted = self._topics()
+        if kafka.embedded:
+            broker = self._closing.enter_context(EmbeddedBroker(wanted, kafka.partitions))
+            self.bootstrap = broker.bootstrap
+            self.cluster = f"embedded-{uuid.uuid4().hex}"
+            remember_embedded(self.bootstrap)
+            self._closing.callback(forget_embedded)
+            return
+        client = self._client()
+        if kafka.create_topics:
+            ensure_topics(
+                kafka.bootstrap, wanted, partitions=kafka.partitions, replication=kafka.replication, client=client
+            )
+        producer = Producer({**client, "bootstrap.servers": kafka.bootstrap})
+        try:
+            self.cluster = producer.list_topics(timeout=METADATA_SECONDS).cluster_id or kafka.bootstrap
+        except KafkaException as error:
+            raise UnavailableError("broker", f"{kafka.bootstrap}: {error.args[0].str()}") from error
+
+    def _client(self) -> dict[str, str]:
+        """What every client is told besides where the broker is."""
+        client = client_options(self.settings.kafka, self.bootstrap)
+        return {name: value for name, value in client.items() if name not in {"bootstrap.servers", "client.id"}}
+
+    def _topics(self) -> list[str]:
+        """Every topic we read or write, dead letters included."""
+        topics = self.settings.topics
+        names = [getattr(topics, name) for name in type(topics).model_fields]
+        groups = {PLANNER: self._planner_topics(), RENDERER: self._renderer_topics()}
+        letters = [dead_letter_topic(topic, self._group(role)) for role, read in groups.items() for topic in read]
+        return [*names, *letters]
+
+    def _group(self, role: str) -> str:
+        return f"{self.settings.kafka.group_prefix}-{role}"
+
+    def _planner_topics(self) -> list[str]:
+        topics = self.settings.topics
+        return [topics.product_created, topics.video_ready, topics.video_rejected]
+
+    def _renderer_topics(self) -> list[str]:
+        topics = self.settings.topics
+        return [topics.clip_render, topics.clip_render_bulk, topics.clip_dress]
+
+    def _planner(self, engine: Engine) -> _Role:
+        settings = self.settings
+        url = settings.database.url.get_secret_value()
+        catalog = Catalog.open(url, settings.database.timeout)
+        self._closing.callback(catalog.close)
+        if settings.kafka.embedded:
+            # The log of the last run is gone, and with it every request that was not answered.
+            reopened = reopen_outstanding(catalog, settings.topics.product_created, settings.kafka.partitions)
+            if reopened:
+                log.info("requests reopened", requests=reopened)
+        handler = PlannerHandler(
+            catalog=catalog,
+            prompts=Prompts.load(settings.planner.templates),
+            planning=planning_of(settings, engine.spec),
+            codec=open_codec(settings),
+            topics=settings.topics,
+            metrics=self.metrics,
+            group=self._group(PLANNER),
+        )
+        options = BatchOptions(records=settings.kafka.batch)
+        worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)
+        return _Role(self._loop(PLANNER, self._planner_topics(), worker, lease="run"))
+
+    def _renderer(self, engine: Engine) -> _Role:
+        settings, rules = self.settings, self.settings.renderer
+        options = RendererOptions(
+            group=self._group(RENDERER),
+            cluster=self.cluster,
+            video_ready=settings.topics.video_ready,
+            video_rejected=settings.topics.video_rejected,
+            source="skureel/renderer",
+            look_ahead=rules.look_ahead,
+            finishers=rules.finishers,
+            rules=Rules(attempts=rules.attempts, photo_policy=rules.photo_policy),
+        )
+        worker = Renderer(
+            options,
+            engine=engine,
+            store=self.store,
+            codec=open_codec(settings),
+            photos=Photos(self.store, rules.photo_hosts),
+            metrics=self.metrics,
+            clock=utc_now,
+        )
+        return _Role(self._loop(RENDERER, self._renderer_topics(), worker, lease="record"), worker.ready.is_set)
+
+    def _loop(self, role: str, topics: list[str], worker: Worker, *, lease: str) -> Loop:
+        kafka = self.settings.kafka
+        options = StreamOptions(
+            bootstrap=self.bootstrap,
+            group=self._group(role),
+            instance=kafka.instance or socket.gethostname(),
+            delivery="exactly_once" if kafka.exactly_once else "at_least_once",
+            protocol=kafka.protocol,
+            client=self._client(),
+            batch=kafka.batch if lease == "run" else max(1, self.settings.renderer.look_ahead),
+            transaction_timeout=kafka.transaction_timeout,
+            session_timeout=kafka.session_timeout,
+            drain_timeout=kafka.drain_timeout,
+        )
+        return Loop(options, topics, worker, self.metrics, role=role, lease="run" if lease == "run" else "record")
+
+    # Health.
+
+    def _life(self, role: _Role) -> str | None:
+        """Progress-based: dead when polling stopped, or when work is in hand and none of it ends."""
+        status, patience, now = role.loop.status(), self.settings.observe.stuck_after, time.monotonic()
+        if status.state is State.STOPPED and status.error:
+            return f"stopped: {status.error}"
+        if now - status.last_poll > patience and status.state is not State.STOPPED:
+            return f"no poll for {now - status.last_poll:.0f} s"
+        if status.in_flight and not status.unavailable and now - status.last_progress > patience:
+            return f"{status.in_flight} records in flight and no progress for {now - status.last_progress:.0f} s"
+        return None
+
+    @staticmethod
+    def _readiness(role: _Role) -> str | None:
+        status = role.loop.status()
+        if status.unavailable:
+            return f"out: {', '.join(status.unavailable)}"
+        if status.state not in {State.RUNNING, State.PAUSED}:
+            return str(status.state.value)
+        return None if role.ready() else "the engine is loading"
+
+    def unready(self) -> str:
+        """Why the service is not ready, or nothing."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self.health.ready().reasons.items())
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until every role is ready and holds partitions. Raises what a loop failed with."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            self.check()
+            if not self.unready() and all(role.loop.status().assigned for role in self._roles.values()):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def check(self) -> bool:
+        """True while every loop runs. Raises ServiceError with what a loop failed with."""
+        running = True
+        for name, role in self._roles.items():
+            try:
+                running = not role.loop.join(0) and running
+            except Exception as error:
+                raise ServiceError(f"{name} stopped: {error}", configuration=False) from error
+        return running
+
+    def dead_letters(self) -> float:
+        """Dead letters written by this process."""
+        samples = (s for family in self.metrics.registry.collect() for s in family.samples)
+        return sum(sample.value for sample in samples if sample.name == m.DEAD_LETTERS.name)
+
+    # The end.
+
+    def stop(self) -> None:
+        """Ask every loop to drain; returns at once."""
+        for role in self._roles.values():
+            role.loop.stop()
+
+    def abandon(self) -> None:
+        """Ask every loop to stop without finishing; returns at once."""
+        for role in self._roles.values():
+            role.loop.abandon()
+
+    def close(self) -> None:
+        """Wait for the loops to end, then free everything else. Idempotent."""
+        budget = self.settings.kafka.drain_timeout + METADATA_SECONDS
+        for name, role in self._roles.items():
+            try:
+                if not role.loop.join(budget):
+                    log.error("did not stop in time", role=name, seconds=budget)
+            except Exception as error:  # noqa: BLE001 - what a loop failed with was told by check
+                log.debug("ended with an error", role=name, error=str(error))
+        self._closing.close()
+
+
+@contextmanager
+def running(settings: Settings, role: str) -> Iterator[Service]:
+    """A started service; drained and closed at the end of the block. Raises ServiceError."""
+    observe = settings.observe
+    instance = settings.kafka.instance or socket.gethostname()
+    logs.configure(log_format=observe.log_format, level=observe.log_level, role=role, instance=instance)
+    service = Service(settings, role)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()
+        service.close()
+
+
+def run(settings: Settings, role: str) -> int:
+    """Run until a signal. Gives the exit code: 0 after a drain, 1 when a role failed. Raises ServiceError at start."""
+    stopping = threading.Event()
+    with running(settings, role) as service:
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def stop(number: int, _: FrameType | None) -> None:
+            for each, handler in previous.items():
+                signal.signal(each, handler)  # a second signal ends the process at once
+            log.info("stopping", signal=signal.Signals(number).name, drain_seconds=settings.kafka.drain_timeout)
+            stopping.set()
+
+        for number in previous:
+            signal.signal(number, stop)
+        try:
+            while not stopping.wait(WATCH_SECONDS):
+                if not service.check():
+                    break
+        except ServiceError as error:
+            log.error("failed", error=str(error))  # noqa: TRY400 - the loop logged its traceback
+            service.abandon()
+            return 1
+    log.info("stopped")
+    return 0

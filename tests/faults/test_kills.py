@@ -1,0 +1,90 @@
+"""kill -9 at random moments: exactly one event a product, no object missing, no stored base rendered again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.harness import Process, Reader, World, until
+from tests.products import product
+
+COUNT, KILLS = 200, 20
+SEEDS = {"renderer": 20260102, "planner": 20260103}
+
+
+def events_of(world: World, topic: str) -> list[dict[str, Any]]:
+    """Every committed event of a topic, by the command that users have."""
+    return [json.loads(line) for line in world.command("tail", world.topic(topic)).splitlines()]
+
+
+def check_outcome(world: World, reader: Reader) -> None:
+    """What must hold whatever was killed when."""
+    events = events_of(world, "video_ready")
+    per_product = Counter(event["product_id"] for event in events)
+    assert len(per_product) == COUNT
+    assert set(per_product.values()) == {1}, [name for name, count in per_product.items() if count > 1]
+    assert len(reader.messages) == COUNT
+    client = world.s3.client()
+    for event in events:
+        reply = client.get_object(world.bucket, event["clip"]["key"])
+        try:
+            assert hashlib.sha256(reply.read()).hexdigest() == event["clip"]["sha256"]
+        finally:
+            reply.close()
+            reply.release_conn()
+    assert events_of(world, "video_rejected") == []
+
+
+def stored_bases(world: World) -> set[str]:
+    """Scenes whose base clip is in the store, whole: their record is there."""
+    found = world.s3.client().list_objects(world.bucket, prefix="base/", recursive=True)
+    return {
+        name.rsplit("/", 1)[1].removesuffix(".json")
+        for each in found
+        if (name := str(each.object_name)).endswith(".json")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("victim", ["renderer", "planner"])
+def test_kill_9_at_twenty_random_moments_loses_and_doubles_nothing(world: Callable[..., World], victim: str) -> None:
+    """The victim is started again each time, as a supervisor would; the other role runs on."""
+    seed = SEEDS[victim]
+    chance = random.Random(seed)
+    print(f"seed {seed}")
+    here = world(extra={"SKUREEL_TEST_ENGINE_SECONDS": "0.05", "SKUREEL_KAFKA__BATCH": "10"})
+    other = Process(here, "planner" if victim == "renderer" else "renderer")
+    process = Process(here, victim)
+    snapshots: list[tuple[set[str], int]] = []
+    try:
+        other.wait_ready()
+        process.wait_ready()
+        reader = Reader(here.kafka.bootstrap, here.topic("video_ready"))
+        numbers = list(range(COUNT))
+        for kill in range(KILLS):
+            share = numbers[kill * COUNT // KILLS : (kill + 1) * COUNT // KILLS]
+            here.publish("product_created", [product(number) for number in share])
+            moment = chance.uniform(0.0, 1.0)
+            with reader.changed:  # a random moment of the work, not of the clock alone: the next clips may come first
+                reader.changed.wait_for(lambda: False, moment)
+            process.kill()
+            # What is stored is asked first: a scene is logged when rendered, which is before it is stored.
+            snapshots.append((stored_bases(here), len(here.renders())))
+            process = Process(here, victim)
+        reader.wait(COUNT, 180)
+        until(lambda: len(reader.messages) >= COUNT, 1, lambda: f"{len(reader.messages)} of {COUNT}\n{process.tail()}")
+        assert reader.wait(COUNT + 1, 3) == COUNT
+        check_outcome(here, reader)
+        renders = here.renders()
+        for stored, rendered_by_then in snapshots:
+            assert stored & set(renders[rendered_by_then:]) == set()
+    finally:
+        for each in (process, other):
+            each.kill()
