@@ -16,6 +16,8 @@ from model.typeset import Rgb, oklch
 
 _HUES = (28.0, 62.0, 95.0, 150.0, 195.0, 235.0, 262.0, 300.0, 350.0)
 """Clay, amber, olive, sage, teal, sky, indigo, lilac, rose: hues that flatter no category more than another."""
+_DARK = 0.4
+"""Share of clips on a dark ground: most shop pages are light."""
 _BINS = 36
 
 
@@ -35,13 +37,13 @@ class Palette:
 def seeded_palette(seed: int) -> Palette:
     """A palette for a clip without a photo."""
     dice = random.Random(f"palette-{seed}")  # noqa: S311 - design, not secrets
-    return tinted(dice.choice(_HUES), dark=dice.random() < 0.5, vivid=1.6)
+    return tinted(dice.choice(_HUES), dark=dice.random() < _DARK, vivid=1.6)
 
 
 def photo_palette(photo: Image.Image, seed: int) -> Palette:
     """A palette in the photo's own strongest hue; a colourless photo takes a restrained hue from the seed."""
     dice = random.Random(f"palette-{seed}")  # noqa: S311 - design, not secrets
-    fallback, dark = dice.choice(_HUES), dice.random() < 0.5
+    fallback, dark = dice.choice(_HUES), dice.random() < _DARK
     hue, strength = _strongest_hue(photo)
     return tinted(hue, dark=dark, vivid=1.0) if strength > 0.01 else tinted(fallback, dark=dark, vivid=0.5)
 
@@ -50,9 +52,9 @@ def tinted(hue: float, *, dark: bool, vivid: float) -> Palette:
     """Five roles in one hue (degrees) and its neighbour; ``vivid`` scales how coloured the ground is."""
     if dark:
         return Palette(
-            base=oklch(0.25, 0.035 * vivid, hue),
-            warm=oklch(0.35, 0.060 * vivid, hue + 30),
-            cool=oklch(0.30, 0.055 * vivid, hue - 30),
+            base=oklch(0.25, 0.030 * vivid, hue),
+            warm=oklch(0.34, 0.052 * vivid, hue + 18),
+            cool=oklch(0.30, 0.050 * vivid, hue - 30),
             ink=oklch(0.975, 0.010, hue),
             soft=oklch(0.90, 0.025, hue),
             accent=oklch(0.80, 0.125, hue),

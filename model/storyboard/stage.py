@@ -1,7 +1,8 @@
 """The photo composed on a ground of its own, larger than its place in the frame, so that a camera can move over it.
 
-Three ways: a product on a plain ground stands on more of that ground; a scene that nearly has the place's shape
-fills it; any other photo stands whole before a blurred enlargement of itself. Knows no text and no time.
+Four ways: a product on a plain ground stands on more of that ground; a scene that nearly has the place's shape fills
+it; a studio photo whose edges are smooth is continued beyond them; any other stands whole before a blurred enlargement
+of itself. Knows no text and no time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ DENSITY = 1.06
 
 _PLAIN_SPREAD = 14.0
 """Levels by which a border may vary (90th percentile from its own smooth gradient) and still count as plain."""
+_ROUGHNESS = 4.0
+"""Levels by which an edge may leave its own running mean (95th percentile) and still be continued without streaks."""
+_LOSS = 1.10
+"""A continued photo is enlarged by this over just fitting: its outermost edges may go, the product stays large."""
 _CROP = 0.80
 """Least share of a scene that must stay visible for it to fill its place."""
 _FILL = 0.78
@@ -57,6 +62,8 @@ def compose(photo: Image.Image, place: Size) -> Stage:
         picture = _on_more_ground(photo, ground, size, place)
     elif _visible_share(photo.size, size) >= _CROP:
         picture = _filled(photo, size)
+    elif _smooth_rim(photo):
+        picture = _continued(photo, size)
     else:
         picture = _before_itself(photo, size, place)
     return Stage(picture, place)
@@ -160,6 +167,37 @@ def _filled(photo: Image.Image, size: Size) -> Image.Image:
     left, top = max(0.0, (photo.width - wide) / 2), max(0.0, (photo.height - high) / 2)
     wide, high = min(wide, photo.width - left), min(high, photo.height - top)  # rounding may not reach outside
     return photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + wide, top + high))
+
+
+def _smooth_rim(photo: Image.Image) -> bool:
+    """True when colours change only slowly along every edge and just inside it."""
+    small = np.asarray(photo.resize((_CELLS, _CELLS), Image.Resampling.BOX), dtype=np.float32)
+    rough = []
+    for edge in (small[:3], small[-3:], small[:, :3].swapaxes(0, 1), small[:, -3:].swapaxes(0, 1)):
+        calm = np.pad(edge, ((0, 0), (3, 3), (0, 0)), mode="edge")
+        mean = np.lib.stride_tricks.sliding_window_view(calm, 7, axis=1).mean(axis=-1)
+        rough.append(float(np.percentile(np.abs(edge - mean).max(axis=2), 95)))
+    return max(rough) <= _ROUGHNESS
+
+
+_CELLS = 64
+
+
+def _continued(photo: Image.Image, size: Size) -> Image.Image:
+    """The photo with its own edge colours carried on to all sides."""
+    fitting = min(size[0] / photo.width, size[1] / photo.height)
+    scale = min(fitting * _LOSS, max(size[0] / photo.width, size[1] / photo.height))
+    wide, high = round(photo.width * scale), round(photo.height * scale)
+    x, y = (size[0] - wide) // 2, (size[1] - high) // 2
+    small = photo.resize((_CELLS, _CELLS), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(1))
+    cell_x, cell_y = wide / _CELLS, high / _CELLS
+    more_x, more_y = int(max(x, 0) / cell_x) + 2, int(max(y, 0) / cell_y) + 2
+    padded = np.pad(np.asarray(small), ((more_y, more_y), (more_x, more_x), (0, 0)), mode="edge")
+    left, top = more_x - x / cell_x, more_y - y / cell_y
+    box = (left, top, left + size[0] / cell_x, top + size[1] / cell_y)
+    ground = Image.fromarray(padded).resize(size, Image.Resampling.BICUBIC, box=box)
+    ground.paste(photo.resize((wide, high), Image.Resampling.LANCZOS), (x, y), _feather((wide, high)))
+    return ground
 
 
 def _before_itself(photo: Image.Image, size: Size, place: Size) -> Image.Image:

@@ -6,7 +6,9 @@ The package's main entry for drawing; knows nothing of clips or frames.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from PIL import Image
@@ -66,6 +68,7 @@ def size_for_ink(text: str, height: int, weight: int = 400) -> int:
     return size
 
 
+@lru_cache(maxsize=1024)
 def fit(
     text: str,
     *,
@@ -100,13 +103,15 @@ def fit(
 
 def _calmer(setter: _Setter, block: Block, smallest: int) -> Block:
     """The same text a little smaller where that spares a break inside a Chinese phrase; the block itself otherwise."""
-    fewest, best = setter.torn(block), block
+    fewest, best = setter.torn(block.lines), block
     for size in range(block.size - 1, smallest - 1, -1):
         if not fewest:
             break
-        other = setter.whole(size, split=False)
-        if other is not None and setter.torn(other) < fewest:
-            fewest, best = setter.torn(other), other
+        # Lines are cheap and glyphs are not: measure ink only where the lines are better.
+        torn = setter.torn(setter.lines(size, split=False) or block.lines)
+        other = setter.whole(size, split=False) if torn < fewest else None
+        if other is not None:
+            fewest, best = torn, other
     return best
 
 
@@ -126,8 +131,8 @@ class _Setter:
         """How many lines of a size the box holds."""
         return min(self.max_lines, int(self.height // (size * self.leading)))
 
-    def whole(self, size: int, *, split: bool) -> Block | None:
-        """All words, or None where the box does not hold them at this size."""
+    def lines(self, size: int, *, split: bool) -> list[str] | None:
+        """Balanced lines of all words, or None where the box does not hold them at this size."""
         extent, rows = self._extent(size), self.rows(size)
         if rows < 1 or sum(extent(piece.text) for piece in self.pieces) > rows * self.width:
             return None
@@ -136,11 +141,17 @@ class _Setter:
         lines = wrap(self.pieces, extent, self.width)
         if len(lines) > rows:
             return None
-        lines = balance(self.pieces, extent, self.width, len(lines)) or lines
+        return balance(self.pieces, extent, self.width, len(lines)) or lines
+
+    def whole(self, size: int, *, split: bool) -> Block | None:
+        """All words set and measured, or None where the box does not hold them at this size."""
+        lines = self.lines(size, split=split)
+        if lines is None:
+            return None
         block = self._block(lines, size, cut=False)
         return block if block.width <= self.width and block.height <= self.height else None
 
-    def torn(self, block: Block) -> int:
+    def torn(self, lines: Sequence[str]) -> int:
         """How many lines end where no word, mark or space does."""
         ends = set()
         text = ""
@@ -149,7 +160,7 @@ class _Setter:
             if piece.natural:
                 ends.add(len(text))
         reached, torn = 0, 0
-        for line in block.lines:
+        for line in lines:
             reached += len(line.replace(" ", ""))
             torn += reached not in ends
         return torn

@@ -45,7 +45,7 @@ def atoms(text: str) -> list[Atom]:
             continue
         if following and not space and not _may_break(char, following):
             continue
-        natural = space or not following or char in CLOSING or char in _BREAK_AFTER
+        natural = space or not following or char in CLOSING
         pieces.append(Atom(text[start : index + 1], space, natural))
         start = index + 1 + space
     return pieces

@@ -122,6 +122,23 @@ def test_a_graded_ground_goes_on_without_a_seam() -> None:
     assert np.abs(np.diff(view[280].mean(axis=1))).max() < 3
 
 
+@pytest.mark.parametrize("place", [(346, 480), (480, 268), (480, 512)])
+def test_a_studio_photo_goes_on_beyond_its_edges(place: tuple[int, int]) -> None:
+    """A wall that meets a floor is carried on to all sides of the place without a seam, the product whole."""
+    horizon = 1 / (1 + np.exp(-(np.linspace(0, 1, 500) - 0.7) * 16))
+    falls = (240 - 45 * horizon)[:, None, None]
+    photo = Image.fromarray(np.broadcast_to(falls, (500, 500, 3)).astype(np.uint8))
+    photo.paste((200, 60, 30), (150, 150, 350, 400))
+    pixels = np.asarray(compose(photo, place).view(1.0, 0.0, 0.0), dtype=np.int16)
+    red = (pixels[..., 0] - pixels[..., 1]) > 80
+    rows, columns = np.nonzero(red)
+    assert rows.min() > 0
+    assert rows.max() < place[1] - 1
+    assert (rows.max() - rows.min()) / (columns.max() - columns.min()) == pytest.approx(250 / 200, abs=0.05)
+    for line in (pixels[:, 5], pixels[:, -6], pixels[3], pixels[-4]):
+        assert np.abs(np.diff(line.mean(axis=1))).max() < 3
+
+
 def test_a_fitting_scene_fills_its_place_and_another_stands_whole() -> None:
     """A scene of the place's shape has no border; a wide one in a tall place is shown from end to end."""
     marked = busy((600, 400))

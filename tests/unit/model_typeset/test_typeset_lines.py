@@ -117,6 +117,11 @@ def test_balancing_prefers_the_end_of_a_phrase() -> None:
     assert balance(atoms("便携榨汁杯 一键清洗"), squares, 16, 2) == ["便携榨汁杯", "一键清洗"]
 
 
+def test_balancing_spares_hyphenated_words() -> None:
+    """A compound is parted only where lines would otherwise be much less even."""
+    assert balance(atoms("Whisper-quiet at 22 dB"), squares, 15, 2) == ["Whisper-quiet", "at 22 dB"]
+
+
 def test_a_word_too_wide_cannot_be_balanced() -> None:
     """Balancing declines what only cutting can set."""
     assert balance(atoms("a incomprehensibilities"), squares, 10, 3) is None
