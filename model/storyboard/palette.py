@@ -37,7 +37,8 @@ class Palette:
 def seeded_palette(seed: int) -> Palette:
     """A palette for a clip without a photo."""
     dice = random.Random(f"palette-{seed}")  # noqa: S311 - design, not secrets
-    return tinted(dice.choice(_HUES), dark=dice.random() < _DARK, vivid=1.6)
+    hue = dice.choice(_HUES)
+    return tinted(hue, dark=_may_be_dark(hue) and dice.random() < _DARK, vivid=1.6)
 
 
 def photo_palette(photo: Image.Image, seed: int) -> Palette:
@@ -45,7 +46,14 @@ def photo_palette(photo: Image.Image, seed: int) -> Palette:
     dice = random.Random(f"palette-{seed}")  # noqa: S311 - design, not secrets
     fallback, dark = dice.choice(_HUES), dice.random() < _DARK
     hue, strength = _strongest_hue(photo)
-    return tinted(hue, dark=dark, vivid=1.0) if strength > 0.01 else tinted(fallback, dark=dark, vivid=0.5)
+    if strength > 0.01:
+        return tinted(hue, dark=dark and _may_be_dark(hue), vivid=1.0)
+    return tinted(fallback, dark=dark and _may_be_dark(fallback), vivid=0.5)
+
+
+def _may_be_dark(hue: float) -> bool:
+    """Yellows turn to mud when they are dark."""
+    return not 58 <= hue <= 128
 
 
 def tinted(hue: float, *, dark: bool, vivid: float) -> Palette:

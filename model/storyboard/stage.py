@@ -24,7 +24,7 @@ _PLAIN_SPREAD = 14.0
 """Levels by which a border may vary (90th percentile from its own smooth gradient) and still count as plain."""
 _ROUGHNESS = 4.0
 """Levels by which an edge may leave its own running mean (95th percentile) and still be continued without streaks."""
-_LOSS = 1.10
+_LOSS = 1.04
 """A continued photo is enlarged by this over just fitting: its outermost edges may go, the product stays large."""
 _CROP = 0.80
 """Least share of a scene that must stay visible for it to fill its place."""
