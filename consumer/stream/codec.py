@@ -30,6 +30,8 @@ encoding (second byte 01, then the fingerprint, 8 bytes, little-endian)."""
 
 MAX_BYTES = 2 * 1024 * 1024
 """Bytes of a value: twice Kafka's own default limit. A value can take up to about 80 times its size in memory."""
+LONGEST_MESSAGE = 500
+"""Characters of a refusal."""
 REFUSAL_SECONDS = 30.0
 MAX_REFUSALS = 1_000
 """How long, and for how many frames, a refusal is remembered: a flood of poison must not become a flood of look-ups,
@@ -40,7 +42,8 @@ class DecodeError(ValueError):
     """Raised when a record can never be read: it is poison, whoever tries. ``stage`` says what was being done."""
 
     def __init__(self, stage: str, message: str) -> None:
-        super().__init__(message)
+        # What is wrong may quote what is hostile.
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…")
         self.stage = stage
 
 

@@ -100,6 +100,14 @@ def test_a_null_header_is_no_header() -> None:
         assert codec.decode(TOPIC, value, headers) == product()
 
 
+def test_a_refusal_is_bounded() -> None:
+    """A message may quote a hostile schema, and must still fit into a dead letter's headers."""
+    wrong = product_schema() | {"name": "N" * 10_000}
+    with pytest.raises(DecodeError, match="incompatible: record N") as caught:
+        opened((wrong,)).decode(TOPIC, *framer(wrong)(b"body"))
+    assert len(str(caught.value)) <= 500
+
+
 def test_refusals_are_remembered_and_bounded() -> None:
     """A flood of distinct poison does not grow memory without end."""
     codec = opened()
