@@ -81,6 +81,32 @@ def read_tags(data: bytes) -> list[tuple[str, str]]:
     return found
 
 
+def check_counts(data: bytes, most: int) -> None:
+    """Raises BoxError when a table claims more than ``most`` samples, or more metadata than is read.
+
+    To be called before the bytes are given to a library: some allocate what a count claims before they look whether
+    the file has it, and a file of a few kilobytes then takes gigabytes.
+    """
+    read_tags(data)
+    for table in find(data, "moov/trak/mdia/minf/stbl"):
+        for box in boxes(data, table.body, table.end):
+            claimed = _claimed(data, box)
+            if claimed > most:
+                raise BoxError(f"box {box.kind!r} at {box.start} claims {claimed} samples; at most {most} are read")
+
+
+def _claimed(data: bytes, box: Box) -> int:
+    """How many samples a box of a sample table speaks of; 0 for boxes that are no longer than their counts."""
+    if box.kind == "stsz":
+        return number(data, box.body + 8, 4, box)
+    if box.kind not in ("stts", "ctts"):
+        return 0
+    runs = number(data, box.body + 4, 4, box)
+    if box.body + 8 + 8 * runs > box.end:
+        raise BoxError(f"box {box.kind!r} at {box.start} claims {runs} runs and has not the room")
+    return sum(int.from_bytes(data[at : at + 4], "big") for at in range(box.body + 8, box.body + 8 + 8 * runs, 8))
+
+
 def _box(data: bytes, at: int, limit: int) -> Box:
     header = 8
     if at + header > limit:

@@ -53,7 +53,8 @@ class Converter:
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BILINEAR | _EXACT | Interpolation.FULL_CHR_H_INT,
+            # Without exact rounding this direction darkens every picture by a level.
+            interpolation=Interpolation.BILINEAR | _EXACT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
             threads=1,
         )
         return cast("Picture", rgb.to_ndarray())

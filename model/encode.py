@@ -27,9 +27,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from PIL import Image
 
+from model.boxes import check_counts
 from model.colour import Converter, Picture, Planar, planar_array, planar_frame
 from model.engine import Frames
-from model.errors import CodecError, DecodeError, EncodeError
+from model.errors import BoxError, CodecError, DecodeError, EncodeError
 from model.recipe import Encoding
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ BASE = Encoding(crf=16, preset="ultrafast", gop=24)
 """How a base clip is stored: visually lossless (53…60 dB on storyboards, 43 dB on grainy pans) and quick to encode and
 to decode, for that is done again with every dressing."""
 MAX_SIDE = 4096
-MAX_FRAMES = 2000
+MAX_FRAMES = 4000
 """Larger files are refused before their pictures are decoded: a small file can claim a great many."""
 
 _FAMILIES: dict[str, tuple[str, ...]] = {"h264": ("libx264", "h264_nvenc", "libopenh264")}
@@ -48,6 +49,8 @@ _QUICK = ("ultrafast", "superfast", "veryfast")
 _QUICKER = ":subme=1:b-adapt=0:weightp=0"
 """Laid over x264's quick presets: a third less time than plain veryfast for the same size and PSNR (measured on
 storyboards and on noisy pans), since product clips move gently and have no cuts or fades to search for."""
+_BOUNDED = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+"""Told to libav as well: it decodes a first frame, whose own header may claim any size, when it opens a file."""
 _PROBE_SIZE = 128  # pixels; hardware encoders refuse smaller pictures
 
 
@@ -243,11 +246,12 @@ def _try(name: str) -> str | None:
 def _decoded(data: bytes) -> Iterator[av.VideoFrame]:
     """Frames in order. Ends with DecodeError when one is damaged or fewer come out than the headers promise."""
     try:
+        check_counts(data, MAX_FRAMES)
         # The format is named: left to guess, the demuxers would follow playlists to other files and addresses.
-        with av.open(io.BytesIO(data), format="mp4", mode="r") as container:
+        with av.open(io.BytesIO(data), format="mp4", mode="r", options=_BOUNDED) as container:
             stream = _video_of(cast("Any", container).streams.video)
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = {"err_detect": "explode"}
+            stream.codec_context.options = {"err_detect": "explode", **_BOUNDED}
             count = 0
             for frame in container.decode(stream):
                 count += 1
@@ -255,7 +259,7 @@ def _decoded(data: bytes) -> Iterator[av.VideoFrame]:
                 yield frame
             if count == 0 or count < stream.frames:
                 raise DecodeError(f"{count} frames could be decoded of {stream.frames} in the headers: the file is cut")
-    except (FFmpegError, OSError, ValueError, MemoryError) as error:
+    except (BoxError, FFmpegError, OSError, ValueError, MemoryError) as error:
         raise DecodeError(f"not a decodable MP4 of {len(data)} bytes: {error}") from error
 
 
@@ -263,10 +267,12 @@ def _video_of(streams: tuple[VideoStream, ...]) -> VideoStream:
     if not streams:
         raise DecodeError("no video stream in the file")
     stream = streams[0]
-    if stream.codec_context.name != "h264":
-        raise DecodeError(f"the video is {stream.codec_context.name}, not h264")
-    if not (0 < stream.width <= MAX_SIDE and 0 < stream.height <= MAX_SIDE):
-        raise DecodeError(f"{stream.width}x{stream.height} is larger than {MAX_SIDE}x{MAX_SIDE}")
+    # A stream of an unknown codec has no context at all, whatever PyAV's types say.
+    name = getattr(stream.codec_context, "name", "of an unknown codec")
+    if name != "h264":
+        raise DecodeError(f"the video is {name}, not h264")
+    if not all(0 < side <= MAX_SIDE and side % 2 == 0 for side in (stream.width, stream.height)):
+        raise DecodeError(f"{stream.width}x{stream.height} is not even and at most {MAX_SIDE}x{MAX_SIDE}")
     if stream.frames > MAX_FRAMES:
         raise DecodeError(f"{stream.frames} frames; at most {MAX_FRAMES} are decoded")
     return stream

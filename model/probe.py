@@ -13,10 +13,12 @@ from typing import Any, cast
 import av
 from av.error import FFmpegError
 
-from model.boxes import Box, boxes, find, is_faststart, number, read_tags
+from model.boxes import Box, boxes, check_counts, find, is_faststart, number, read_tags
 from model.errors import BoxError, ProbeError
 
 MAX_BYTES = 512 * 1024 * 1024
+MAX_SAMPLES = 1_000_000
+_BOUNDED = {"max_pixels": str(4096 * 4096)}
 
 _SAMPLE_ENTRY = 78
 """Bytes of a visual sample entry before its child boxes (ISO/IEC 14496-12, 12.1.3)."""
@@ -50,6 +52,7 @@ def probe(data: bytes) -> Probe:
     if len(data) > MAX_BYTES:
         raise ProbeError(f"{len(data)} bytes; at most {MAX_BYTES} are read")
     try:
+        check_counts(data, MAX_SAMPLES)
         codec, frames = _codec(data), _samples(data)
         faststart, tags = is_faststart(data), dict(read_tags(data))
     except BoxError as error:
@@ -61,13 +64,19 @@ def probe(data: bytes) -> Probe:
 
 
 def _opened(data: bytes, codec: str, frames: int, faststart: bool, tags: Mapping[str, str]) -> Probe:
-    with av.open(io.BytesIO(data), format="mp4", mode="r") as container:
+    with av.open(io.BytesIO(data), format="mp4", mode="r", options=_BOUNDED) as container:
         streams = cast("Any", container).streams
         if len(streams.video) != 1:
             raise ProbeError(f"{len(streams.video)} video streams; a clip has one")
         stream = streams.video[0]
-        if not stream.average_rate or not stream.duration or not stream.time_base or not stream.width:
-            raise ProbeError("the video stream has no rate, duration or size")
+        if (
+            stream.codec_context is None
+            or not stream.average_rate
+            or not stream.duration
+            or not stream.time_base
+            or not stream.width
+        ):
+            raise ProbeError("the video stream has no codec, rate, duration or size")
         return Probe(
             width=stream.width,
             height=stream.height,
