@@ -86,7 +86,7 @@ class World:
     def command(self, *arguments: str, stdin: str | None = None, timeout: float = 120.0) -> str:
         """Run a command to its end; gives its output. Fails with its error text."""
         done = subprocess.run(
-            [sys.executable, "-m", "consumer.cli", *arguments],
+            [sys.executable, "-m", "consumer", *arguments],
             env=self.environment(),
             cwd=self.folder,
             input=stdin,
@@ -118,7 +118,7 @@ class Process:
         self._url: str | None = None
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "consumer.cli", "run", "--role", role],
+                [sys.executable, "-m", "consumer", "run", "--role", role],
                 env=world.environment(**environment),
                 cwd=world.folder,
                 stdout=log,

@@ -108,13 +108,18 @@ def configure(
 
 
 class _Same:
-    """The fields of every line; a line's own field of the same name does not win."""
+    """The fields of every line; a line's own field of the same name does not win, but for its role.
+
+    One process may run several roles, and their lines say which they are of.
+    """
 
     def __init__(self, **fields: str) -> None:
         self._fields = fields
 
     def __call__(self, logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ARG002 - structlog's signature
+        role = event.get("role", self._fields["role"])
         event.update(self._fields)
+        event["role"] = role
         return event
 
 
