@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 it failed; 2 wrong usage or configuration; 3 something it 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -150,6 +151,9 @@ def tail(
     loaded = _settings(config)
     try:
         command.run(loaded, topic, limit=limit, follow=follow or latest, latest=latest, meta=meta)
+    except BrokenPipeError:  # the reader has what it wanted: `skureel tail … | head`
+        # What is still in the buffer must not fail once more when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except settings.SettingsError as error:
         _fail(str(error), USAGE)
     except command.TailError as error:
@@ -216,12 +220,4 @@ def doctor(config: Config = None, json: Json = False) -> None:
 
 def main() -> None:
     """The ``skureel`` program."""
-    try:
-        app()
-    except BrokenPipeError:  # the reader of our output went away: `skureel tail … | head`
-        sys.stderr.close()
-        raise SystemExit(0) from None
-
-
-if __name__ == "__main__":
-    main()
+    app()

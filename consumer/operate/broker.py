@@ -66,11 +66,11 @@ def open_client(kind: Callable[[dict[str, Any]], C], options: Mapping[str, Any])
 
 
 def metadata(
-    client: Client, complaints: Complaints, where: str, topic: str | None = None, seconds: float = ANSWER_SECONDS
+    client: Client, complaints: Complaints, where: str, topic: str | None = None, seconds: float | None = None
 ) -> Any:
-    """The cluster's metadata. Raises BrokerError when ``where`` gives none in time."""
+    """The cluster's metadata. Raises BrokerError when ``where`` gives none in time (default: ANSWER_SECONDS)."""
     try:
-        return client.list_topics(topic, timeout=seconds)
+        return client.list_topics(topic, timeout=ANSWER_SECONDS if seconds is None else seconds)
     except KafkaException as error:
         client.poll(0)
         raise BrokerError(

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.events import EventError, Product, checked_id, utc_now
 from consumer.operate.broker import BrokerError, metadata, open_client
-from consumer.settings import Settings
+from consumer.settings import Kafka, Settings
 from consumer.stream import headers
 from consumer.stream.codec import Codec, EncodeError, FramedCodec
+from consumer.stream.errors import TopicsError
 from consumer.stream.jsonform import JsonError, from_json
 from consumer.stream.schemas import SchemaError, TopicSchema
+from consumer.stream.topics import ensure_topics
 from consumer.stream.types import Output, UnavailableError
 from consumer.wiring import NoBrokerError, bootstrap_of, client_options, open_codec
 
@@ -196,15 +199,25 @@ def _publish(settings: Settings, topic: str, outputs: list[Output]) -> None:
     """Send with a bar for people who watch."""
     where = bootstrap_of(settings.kafka)
     options = client_options(settings.kafka, where)
-    producer, complaints = open_client(Producer, options)
-    error = metadata(producer, complaints, where, topic).topics[topic].error
-    if error is not None:
-        raise PublishError(f"{topic}: {error.str()}; `skureel run` makes its topics, or create it yourself")
+    _see_to(settings.kafka, where, options, topic)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(topic, total=len(outputs))
         send(options, outputs, lambda: progress.advance(task))
+
+
+def _see_to(kafka: Kafka, where: str, options: dict[str, str], topic: str) -> None:
+    """The topic is there, or made as `skureel run` makes it: not left to the broker's own idea of partitions."""
+    client, complaints = open_client(AdminClient, options)
+    if topic in metadata(client, complaints, where).topics:
+        return
+    if kafka.embedded or not kafka.create_topics:
+        raise PublishError(f"{topic}: Kafka at {where} has no such topic; create it, or set kafka.create_topics")
+    try:
+        ensure_topics(where, [topic], partitions=kafka.partitions, replication=kafka.replication, client=options)
+    except TopicsError as error:
+        raise PublishError(str(error)) from error
 
 
 def run(settings: Settings, topic: str, file: Path, *, check: bool, json: bool) -> None:

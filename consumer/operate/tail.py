@@ -78,7 +78,7 @@ def records(
     follow: bool,
     latest: bool,
     stop: Callable[[], bool] = lambda: False,
-    ready: Callable[[], None] = lambda: None,
+    ready: Callable[[], object] = lambda: None,
 ) -> Generator[Record, None, None]:
     """Committed records from every partition, to the present end; with ``follow`` until ``stop`` says so.
 
@@ -167,7 +167,7 @@ def run(
     latest: bool,
     meta: bool,
     write: Callable[[str], None] = lambda line: print(line, flush=True),
-    ready: Callable[[], None] = lambda: None,
+    ready: Callable[[], object] = lambda: None,
 ) -> None:
     """The command. Raises TailError, SettingsError."""
     try:

@@ -1,0 +1,81 @@
+"""Looks at what clips are made with: encoder, typeface, templates, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consumer.operate.checks.finding import Check, Finding, fail, ok, warn
+from consumer.planner.prompting.schema import TemplateError
+from consumer.planner.prompts import Prompts
+from consumer.settings import Settings
+from model.encode import choose_codec
+from model.engine import EngineError
+from model.engines import open_engine
+from model.errors import CodecError
+from model.typeset import FontError, check_fonts
+
+PORTABLE = "libx264"
+"""The encoder that makes the same bytes on every machine."""
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    """The checks of this module."""
+    advice = "large models take longer than this to load: try `skureel generate --prompt test -o test.mp4`"
+    return (
+        Check("video codec", _codec, advice="reinstall PyAV: `pip install --force-reinstall av`"),
+        Check("fonts", _fonts, advice="reinstall justmytype-intl-cjk and pillow"),
+        Check("templates", lambda: _templates(settings), advice="is the disk of planner.templates there?"),
+        Check("engine", lambda: _engine(settings), late="warn", advice=advice),
+    )
+
+
+def _codec() -> Iterator[Finding]:
+    try:
+        codec = choose_codec()
+    except CodecError as error:
+        yield fail("video codec", str(error), "install PyAV's own wheel: `pip install --force-reinstall av`")
+        return
+    found = f"H.264 by {codec.name} ({codec.reason})"
+    if codec.name == PORTABLE:
+        yield ok("video codec", found)
+    else:
+        yield warn("video codec", found, f"install a PyAV with {PORTABLE}, or all machines must have {codec.name}")
+
+
+def _fonts() -> Iterator[Finding]:
+    try:
+        yield ok("fonts", check_fonts())
+    except FontError as error:
+        yield fail("fonts", str(error), "reinstall justmytype-intl-cjk and pillow")
+
+
+def _templates(settings: Settings) -> Iterator[Finding]:
+    folder = settings.planner.templates
+    try:
+        versions = Prompts.load(folder).versions
+    except (TemplateError, OSError) as error:
+        yield fail("templates", str(error), "mend the file named, or set planner.templates")
+        return
+    yield ok("templates", f"{len(versions)} categories{f', with those of {folder}' if folder else ''}")
+
+
+def _engine(settings: Settings) -> Iterator[Finding]:
+    name = settings.engine.name
+    try:
+        engine = open_engine(name)
+    except EngineError as error:
+        yield fail("engine", str(error), "set engine.name to storyboard or to MODULE:FACTORY of an installed engine")
+        return
+    spec = engine.spec
+    found = f"{spec.name} {spec.revision}, {'generative' if spec.generative else 'not generative'}"
+    if spec.generative and settings.clip.producer is None:
+        todo = "set clip.producer: generated clips must carry a ContentProducer code"
+        yield fail("engine", f"{found}, and clip.producer is not set", todo)
+        return
+    try:
+        engine.start()
+        yield ok("engine", f"{found}; started")
+    except EngineError as error:
+        yield fail("engine", f"{found}: {error}", "mend what it says, or set engine.name to storyboard")
+    finally:
+        engine.close()
