@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
-from sqlalchemy import URL, Engine, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -29,14 +30,19 @@ PAUSE = 0.01
 so that two that collided do not collide again.
 """
 PAUSE_LIMIT = 0.5
+LIMIT = 3.0
+"""Timeouts a whole transaction may take before its connection is broken: more than any one statement, which the
+server limits, and little enough for a frozen server to be noticed.
+"""
 
 
 class Catalog:
     """The catalog of one database. Thread-safe; get one from ``open``."""
 
-    def __init__(self, engine: Engine, dialect: Dialect) -> None:
+    def __init__(self, engine: Engine, dialect: Dialect, timeout: float) -> None:
         self.engine = engine
         self._dialect = dialect
+        self._limit = LIMIT * timeout
 
     @classmethod
     def open(cls, url: str, timeout: float = 10.0) -> Self:
@@ -48,12 +54,15 @@ class Catalog:
         """
         parsed = _parsed(url)
         dialect = DIALECTS[parsed.get_backend_name()]
-        catalog = cls(dialect.connect(parsed, timeout), dialect)
         try:
-            with catalog.engine.begin() as connection:
-                dialect.lock(connection)
+            engine = dialect.connect(parsed, timeout)
+        except OSError as error:
+            raise UnavailableError("database", f"{error.strerror}: {error.filename}") from None
+        catalog = cls(engine, dialect, timeout)
+        try:
+            with dialect.migration(engine) as connection:
                 schema.upgrade(connection)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             catalog.close()
             raise catalog._translated(error) from None
         except CatalogError:
@@ -70,13 +79,22 @@ class Catalog:
         """
         for attempt in range(ATTEMPTS):
             try:
-                with self.engine.begin() as connection:
+                with self._begun() as connection:
                     return work(Ledger(connection, self._dialect))
             except (DBAPIError, PoolTimeoutError) as error:
                 if not (isinstance(error, DBAPIError) and self._dialect.conflict(error)):
                     raise self._translated(error) from None
             time.sleep(random.uniform(0, min(PAUSE_LIMIT, PAUSE * 2**attempt)))  # noqa: S311 - no secret
         raise UnavailableError("database", f"{ATTEMPTS} attempts lost against other planners' transactions")
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        with (
+            self.engine.connect() as connection,
+            self._dialect.watch(connection, self._limit),
+            connection.begin(),
+        ):
+            yield connection
 
     def close(self) -> None:
         """Close every connection. Idempotent."""
@@ -88,7 +106,7 @@ class Catalog:
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
         password = self.engine.url.password
         reason = lines[0].replace(str(password), "***") if password else lines[0]
-        if isinstance(error, (PoolTimeoutError, OSError)) or self._dialect.outage(error):
+        if isinstance(error, PoolTimeoutError) or self._dialect.outage(error):
             return UnavailableError("database", reason)
         return CatalogError(f"{type(cause).__name__}: {reason}")
 
@@ -98,10 +116,10 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
         driver = parsed.get_dialect()
-    except ArgumentError:
-        raise CatalogError(f"the database's URL is not one; {_HINT}") from None
     except NoSuchModuleError:
         raise CatalogError(f"no driver for {parsed.drivername!r}; {_HINT}") from None
+    except ArgumentError:
+        raise CatalogError(f"the database's URL is not one; {_HINT}") from None
     if driver.name not in DIALECTS or driver.driver not in {"pysqlite", "psycopg"}:
         raise CatalogError(f"{parsed.drivername!r} is not supported; {_HINT}")
     return parsed

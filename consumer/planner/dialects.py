@@ -6,7 +6,11 @@ cost of a row is the cost of a tuple.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,8 +58,12 @@ class Dialect(Protocol):
         """An engine whose connections and statements take ``timeout`` seconds at most."""
         ...
 
-    def lock(self, connection: Connection) -> None:
-        """Keep other migrations out until the transaction ends."""
+    def watch(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        """Break ``connection`` when the block takes longer than ``seconds``."""
+        ...
+
+    def migration(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """A transaction that keeps other migrations out, and sees what those before it did."""
         ...
 
     def select(
@@ -122,8 +130,13 @@ class Sqlite:
 
         return engine
 
-    def lock(self, connection: Connection) -> None:
-        """Nothing to do: the transaction is the only writer already."""
+    def watch(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing to do: a file has no server that could freeze."""
+        return nullcontext()
+
+    def migration(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """See ``Dialect``. Every transaction is the only writer."""
+        return engine.begin()
 
     def select(
         self, connection: Connection, query: Select[Any], column: Column[Any], ids: Sequence[str]
@@ -174,9 +187,36 @@ class Postgres:
             },
         )
 
-    def lock(self, connection: Connection) -> None:
+    @contextmanager
+    def watch(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """See ``Dialect``. The timeouts above are kept by the server; one that is frozen keeps none."""
+        driver: Any = connection.connection.driver_connection
+        line = socket.socket(fileno=os.dup(driver.fileno()))
+
+        def hang_up() -> None:
+            with suppress(OSError):  # the server may have hung up meanwhile
+                line.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            line.close()
+
+    @contextmanager
+    def migration(self, engine: Engine) -> Iterator[Connection]:
         """See ``Dialect``."""
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        with engine.connect() as fresh:
+            # A repeatable read would wait for the lock with a snapshot from before it, and migrate twice.
+            connection = fresh.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+                # Rewriting a large table takes its time.
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                yield connection
 
     def select(
         self, connection: Connection, query: Select[Any], column: Column[Any], ids: Sequence[str]

@@ -51,3 +51,11 @@ def fresh_sqlite(tmp_path: Path) -> Callable[[], str]:
     """URLs of fresh SQLite databases, one a call."""
     count = iter(range(10_000))
     return lambda: f"sqlite:///{tmp_path}/{next(count)}.db"
+
+
+@pytest.fixture
+def postgres_catalog(database_url: str) -> Iterator[Catalog]:
+    """An open, empty catalog in PostgreSQL."""
+    opened = Catalog.open(database_url)
+    yield opened
+    opened.close()

@@ -6,10 +6,13 @@ The loop's promise is kept to the letter: what a batch outputs and its offsets b
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+from sqlalchemy import event
 
 from consumer.events import ClipRequest, Product
 from consumer.observe.metrics import Metrics
@@ -31,6 +34,20 @@ class Crash(BaseException):
     """The process died here. Not an Exception: nothing in the planner may catch it."""
 
 
+class Mine:
+    """Counts the boundaries between the planner's steps, and blows up at one of them."""
+
+    def __init__(self, fuse: int | None = None) -> None:
+        self.fuse = fuse
+        self.passed = 0
+
+    def boundary(self, *_: Any) -> None:
+        """One more boundary. Raises Crash at the chosen one."""
+        self.passed += 1
+        if self.passed == self.fuse:
+            raise Crash
+
+
 class World:
     """A log, its committed offsets, what a read_committed reader sees, and at most one live planner."""
 
@@ -46,6 +63,7 @@ class World:
         self.committed: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.published: list[Output] = []
         self.now: Callable[[], datetime] = lambda: NOW
+        self.mine = Mine()
         self.catalog: Catalog | None = None
         self.planner: PlannerHandler | None = None
 
@@ -81,6 +99,8 @@ class World:
         """Start a planner (again) on the database and give it all partitions."""
         self.stop()
         self.catalog = Catalog.open(self.url)
+        for step in ("before_cursor_execute", "after_cursor_execute", "commit"):
+            event.listen(self.catalog.engine, step, lambda *_: self.mine.boundary())
         self.planner = PlannerHandler(
             catalog=self.catalog,
             prompts=self.composer,
@@ -125,9 +145,12 @@ class World:
 
     def publish(self, handled: Handled, records: Sequence[Record] = ()) -> None:
         """Commit, and tell the planner."""
+        self.mine.boundary()
         self.commit(handled, records)
+        self.mine.boundary()
         if handled.committed:
             handled.committed()
+        self.mine.boundary()
 
     def step(self, limit: int | None = None) -> bool:
         """One batch, handled and committed. False when there was none."""
@@ -146,6 +169,35 @@ class World:
             pass
         assert self.planner is not None
         self.planner.idle()
+
+    def crash_at(self, fuse: int, action: Callable[[], object]) -> bool:
+        """Do ``action``; die at the ``fuse``-th boundary it passes. True when it died; then nothing is left but the
+        database and the log.
+        """
+        self.mine = Mine(fuse)
+        died = False
+        try:
+            action()
+        except Crash:
+            died = True
+        self.mine = Mine()
+        if died:
+            self.stop()
+            # A dead process holds no lock. Here the statement it died in lives on until it is collected.
+            gc.collect()
+        return died
+
+    def clear(self) -> None:
+        """Everything as in the beginning."""
+        self.stop()
+        self.log.clear()
+        self.committed.clear()
+        self.published.clear()
+        catalog = Catalog.open(self.url)
+        with catalog.engine.begin() as connection:
+            for table in ("plans", "products", "batches", "clips"):
+                connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names from this line
+        catalog.close()
 
     def requests(self, outputs: Iterable[Output] | None = None) -> list[ClipRequest]:
         """The requests among what was published, decoded as the renderer would."""

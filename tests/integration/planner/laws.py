@@ -1,0 +1,101 @@
+"""What must hold of a planner's database and of what it published, however it got there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from consumer.events import ClipRequest, Product, Work
+from consumer.planner.recipes import mode_of, recipe_of
+from consumer.stream.types import Record
+from tests.integration.planner.world import TOPICS, World
+
+NOTHING = ""
+"""The digest of no clip."""
+
+
+@dataclass(slots=True)
+class Life:
+    """A product as the log alone tells it, record by record."""
+
+    revision: int = -1
+    wanted: str = NOTHING
+    retired: bool = False
+    changes: int = 0
+    """Plans that somebody makes who takes one record at a time."""
+    digests: set[str] = field(default_factory=set)
+
+
+def recipe_digest(world: World, product: Product) -> str:
+    """The clip a product should have."""
+    return recipe_of(product, world.composer.compose(product, mode_of(product, world.plan)), world.plan).digest
+
+
+def lives(world: World) -> dict[str, Life]:
+    """The plain model of the planner: the log read once, in order."""
+    found: defaultdict[str, Life] = defaultdict(Life)
+    for (topic, _), records in world.log.items():
+        if topic == TOPICS.product_created:
+            for record in records:
+                _live(world, found, record)
+    return dict(found)
+
+
+def _live(world: World, found: defaultdict[str, Life], record: Record) -> None:
+    assert record.key is not None
+    product_id = record.key.decode()
+    if record.value is None:
+        life = found.get(product_id)
+        if life and not life.retired:
+            life.retired, life.wanted = True, NOTHING
+            life.changes += 1
+        return
+    product = Product.from_avro(world.codec.decode(record.topic, record.value, record.headers))
+    life = found[product_id]
+    if product.revision > life.revision or (life.retired and product.revision == life.revision):
+        digest = recipe_digest(world, product)
+        life.changes += digest != life.wanted
+        life.revision, life.wanted, life.retired = product.revision, digest, False
+        life.digests.add(digest)
+
+
+def content(request: ClipRequest) -> str:
+    """What a request asks for."""
+    return request.recipe.digest if request.recipe else NOTHING
+
+
+def check(world: World, *, one_by_one: bool = False) -> None:
+    """All laws at once. ``one_by_one`` says that no batch had more than one record: then the count is exact too."""
+    requests = world.requests()
+    plans = {
+        product_id: (revision, digest or NOTHING, bytes(request))
+        for product_id, revision, digest, request in world.rows(
+            "SELECT product_id, revision, recipe_digest, request FROM plans"
+        )
+    }
+    published: defaultdict[str, dict[int, ClipRequest]] = defaultdict(dict)
+    for request in requests:
+        first = published[request.product_id].setdefault(request.revision, request)
+        assert first == request, "one plan number, two different requests"
+    for product_id, life in lives(world).items():
+        if product_id not in plans:
+            assert life.wanted == NOTHING, f"{product_id} has no plan"
+            assert product_id not in published
+            continue
+        revision, digest, stored = plans[product_id]
+        assert digest == life.wanted, f"{product_id}: the plan is not the newest revision's"
+        seen = published[product_id]
+        assert revision in seen, f"{product_id}: the newest request was lost"
+        assert content(seen[revision]) == digest
+        assert stored in {output.value for output in world.published}
+        assert set(seen) <= set(range(1, revision + 1))
+        history = [content(seen[number]) for number in sorted(seen)]
+        if len(seen) == revision:
+            assert all(a != b for a, b in pairwise(history)), "a plan that changes nothing"
+        assert all((r.work is Work.RETIRE) == (r.recipe is None) for r in seen.values())
+        assert revision <= life.changes
+        if one_by_one:
+            assert revision == life.changes
+            assert set(seen) == set(range(1, revision + 1))
+    assert world.waiting() == []
