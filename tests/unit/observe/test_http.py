@@ -67,7 +67,7 @@ def test_health_is_200_or_503_with_reasons(server: HealthServer, health: Health,
     for page in ("healthz", "readyz"):
         answer = client.request("GET", f"{server.url}/{page}")
         assert (answer.status, answer.json()) == (200, {"status": "ok", "reasons": {}})
-    health.readiness("planner").missing("database", "die Tür ist zu 红")
+    health.watch_readiness("planner", lambda: "database: die Tür ist zu 红")
     assert client.request("GET", f"{server.url}/healthz").status == 200
     answer = client.request("GET", f"{server.url}/readyz?verbose")
     assert answer.status == 503
