@@ -48,8 +48,15 @@ def test_a_kept_product_is_checked_when_read() -> None:
 
 def test_a_value_that_no_event_holds_is_a_fault_of_ours() -> None:
     """Nothing is kept as something else in silence."""
-    with pytest.raises(TypeError, match="bytes has no place"):
-        payload.dump({"name": b"raw"})
+    with pytest.raises(TypeError, match="bytes"):
+        payload.dump(product().to_avro() | {"name": b"raw"})
+
+
+def test_keeping_a_product_leaves_its_value_alone() -> None:
+    """The decoded value may be used after it was kept."""
+    value = product().to_avro()
+    payload.dump(value)
+    assert value == product().to_avro()
 
 
 @given(st.lists(texts).map(tuple))
