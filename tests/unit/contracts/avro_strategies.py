@@ -86,7 +86,7 @@ def _change(draw: Draw, record: dict[str, Any]) -> None:
     fields = record["fields"]
     what = draw(st.sampled_from(["drop", "add", "retype", "nullable", "symbols", "reorder", "rename"]))
     field = draw(st.sampled_from(fields)) if fields else None
-    if what == "drop" and field:
+    if what == "drop" and len(fields) > 1:  # a list of records without fields is refused for its own reason
         fields.remove(field)
     elif what == "add":
         kind = draw(st.sampled_from(sorted(DEFAULTS)))
@@ -106,8 +106,9 @@ def _change(draw: Draw, record: dict[str, Any]) -> None:
             field["type"]["default"] = symbols[0]
     elif what == "reorder":
         fields.reverse()
-    elif what == "rename" and field and all(f["name"] != "renamed" for f in fields):
-        field["aliases"], field["name"] = [field["name"]], "renamed"
+    elif what == "rename" and field and not field["name"].endswith("_2"):
+        # A new name of its own: fastavro (1.13) fails where a writer has both a field and another's former name.
+        field["aliases"], field["name"] = [field["name"]], f"{field['name']}_2"
 
 
 def data(schema: Any) -> st.SearchStrategy[Any]:
