@@ -12,6 +12,7 @@ from consumer.planner.prompting.text import CJK, tidy
 _PARTS = re.compile(r"[/|()（）【】\[\]]|\s+-\s+")
 _PIECES = re.compile(r"[\s\-_·'’.&]+")
 _JOINT = r"[\s\-_·'’.&]*"
+_CJK = re.compile(f"[{CJK}]")
 _ACCENTED = re.compile("[À-ɏḀ-ỿ]")
 # A letter of a script that puts spaces between words: beside one, a brand may be the middle of another word.
 _LETTER = rf"[^\W\d_{CJK}]"
@@ -25,10 +26,13 @@ def _folded(text: str) -> str:
 
 
 def _spelling(name: str) -> str:
-    """A pattern of ``name`` with any joints between its pieces, outside other words but inside CamelCase."""
-    pieces = [re.escape(piece) for piece in _PIECES.split(name) if piece]
-    if not pieces:
+    """A pattern of ``name`` with any joints between its pieces, outside other words but inside CamelCase.
+
+    Empty where ``name`` has no letter or digit.
+    """
+    if not any(map(str.isalnum, name)):
         return ""
+    pieces = [re.escape(piece) for piece in _PIECES.split(name) if piece]
     # "On" is not in "Cotton", nor "3M" in "13M"; but "Acme" is in "AcmePhone" and "ProAcme".
     before = rf"(?:(?<!{_LETTER})|(?-i:(?<=[a-z])(?=[A-Z])))" + (r"(?<!\d)" if pieces[0][0].isdigit() else "")
     after = rf"(?:['’]s)?(?:(?!{_LETTER})|(?-i:(?<=[a-z\d])(?=[A-Z])))" + (r"(?!\d)" if name[-1].isdigit() else "")
@@ -51,7 +55,9 @@ class Brand:
         folded = _folded(text)
         # Taking one away may join another together.
         while found := self.pattern.search(folded):
-            text = tidy(f"{text[: found.start()].rstrip()} {text[found.end() :].lstrip()}".strip())
+            before, after = text[: found.start()].rstrip(), text[found.end() :].lstrip()
+            gap = "" if _CJK.match(before[-1:]) and _CJK.match(after[:1]) else " "
+            text = tidy(f"{before}{gap}{after}".strip())
             folded = _folded(text)
         return text
 

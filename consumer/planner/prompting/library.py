@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -147,12 +148,18 @@ def load(folder: Path | None = None) -> Library:
             raise NotADirectoryError(f"planner.templates: {folder} is not a folder; create it or drop the setting")
         own = _folder(folder)
     taken = {category.name for category in own}
-    built_in = [category for category in _folder(BUILT_IN) if category.name not in taken]
+    built_in = [category for category in _built_in() if category.name not in taken]
     names: dict[str, Category] = {}
     for group in (built_in, own):  # an alias of one's own templates wins over a built-in one
         names |= _names(group)
     names |= {fold(category.name): category for category in (*built_in, *own)}
     return Library({category.name: category for category in (*built_in, *own)}, names)
+
+
+@cache
+def _built_in() -> list[Category]:
+    """Read and proved once: they are part of the program."""
+    return _folder(BUILT_IN)
 
 
 def _folder(folder: Path) -> list[Category]:

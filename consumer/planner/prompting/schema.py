@@ -43,6 +43,9 @@ _SEMVER = (
 )
 
 
+_EMPTY = "is empty; give at least one phrase"
+
+
 class TemplateError(ValueError):
     """Raised when a template file cannot be used. ``problems`` are (path in the file, what to do) pairs."""
 
@@ -106,6 +109,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # the base class refuses it with its place
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is there twice; keep one", key.start_mark
@@ -129,7 +134,10 @@ def read(file: Path) -> TemplateFile:
     try:
         return TemplateFile.model_validate(value)
     except ValidationError as error:
-        raise TemplateError(file, [_problem(dict(detail)) for detail in error.errors()]) from error
+        problems = [_problem(dict(detail)) for detail in error.errors()]
+        # A list whose only entries are wrong is reported as empty too; its entries say it better.
+        wrong = {path.rpartition("[")[0] for path, _ in problems}
+        raise TemplateError(file, [p for p in problems if p[0] not in wrong or p[1] != _EMPTY]) from error
 
 
 def _problem(detail: dict[str, Any]) -> tuple[str, str]:
@@ -157,8 +165,10 @@ def _remedy(detail: dict[str, Any], path: str) -> str:
         if re.match(r"^locales\.[^.]*$", path):
             return f"{given!r} is no locale; use a BCP 47 tag such as en or zh-CN"
         return "runs over several lines; write it on one (fold it with '>-')"
+    if kind == "tuple_type":
+        return f"is no list; write each entry on a line of its own after '- ' (it is {given!r:.60})"
     if kind in {"string_too_short", "too_short"}:
-        return "is empty; give at least one phrase"
+        return _EMPTY
     if kind == "string_type" and path == "version":
         return f"{given!r} is not text; quote it: '{given}.0'"
     return f"{detail['msg']} (it is {given!r:.60})"

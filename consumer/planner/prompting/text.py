@@ -46,6 +46,7 @@ _DOUBLED = re.compile(rf" *([{_PAUSE}])(?: *[{_PAUSE}])+")
 _LOOSE = re.compile(rf" +([{_PAUSE}])(?!\d)")
 _LEADING = re.compile(rf"(?:(?![.-]\d)[{re.escape(_EDGE_START)}])+")
 _KEPT_FORMS = frozenset("，！？；：（）～￥…·°")
+_TRADE = frozenset("™℠")  # whose compatibility forms would be letters
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "So", "Sk"})
 _WORDS = re.compile(rf"[{CJK}]|[^\s{CJK}，。、！？；：（）【】《》「」“”…]+")
 _CJK = re.compile(f"[{CJK}]")
@@ -71,6 +72,8 @@ def _characters(run: re.Match[str]) -> str:
             marks = marks + 1 if category[0] == "M" else 0
             if char.isspace() or category[0] == "Z" or char in "\\`":
                 out.append(" ")
+            elif raw in _TRADE:
+                continue
             elif marks <= MARKS and (category not in _DROPPED_CATEGORIES or char in _KEPT_FORMS):
                 out.append(char)
     return "".join(out)
@@ -156,9 +159,9 @@ def _ended(text: str, end: int) -> str:
         if not head.isascii():
             word = max(word, *(match.end() for match in _CJK_LAST.finditer(head)), -1)
         head = head[:word] if word * 2 >= end else head
-    # A whole phrase reads better than one word more, unless half would be lost.
+    # A whole phrase reads better than one word more, unless most would be lost.
     phrase = _last(head, ",;，；、。|/")
-    if phrase * 2 >= len(head):
+    if phrase * 5 >= len(head) * 2:
         head = head[:phrase]
     head = tidy(_balanced(head))
     while head:

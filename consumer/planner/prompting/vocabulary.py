@@ -196,7 +196,7 @@ _WRITTEN = {
     for en, zh, _ in _COLOURS
     for word in (*en.split("|"), *zh.split("|"))
 }
-_TONE_OF = {word: pair for pair in _TONES for word in pair}
+_TONE_OF = {word: pair for pair in reversed(_TONES) for word in pair}
 _TONED_ZH = re.compile("^(" + "|".join(sorted({zh for _, zh in _TONES}, key=len, reverse=True)) + ")(.+)$")
 _HEX = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _LIST = re.compile(r"\s*[/,，、+&;；|]\s*|\s+and\s+|和")

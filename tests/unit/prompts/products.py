@@ -19,3 +19,19 @@ def product(**fields: Any) -> Product:
         "category": "appliances",
     }
     return Product(**(plain | fields))
+
+
+CATEGORIES = (
+    "general",
+    "appliances",
+    "apparel",
+    "digital",
+    "home",
+    "beauty",
+    "food",
+    "sports",
+    "toys",
+    "luggage",
+    "jewellery",
+)
+"""The built-in templates."""
