@@ -93,28 +93,25 @@ def speaker(c: Canvas, colour: RGB) -> None:
 def lamp(c: Canvas, colour: RGB) -> None:
     """A mushroom table lamp, lit."""
     warm = rgb("#FFE6B0")
+    shell = mix(colour, warm, 0.12)
     c.glow(ellipse(500, 520, 420, 330), rgb("#FFF1CF"), 0.55, 120)
     c.shadow(500, 812, 160, 0.45)
     c.glow(ellipse(500, 818, 330, 46), rgb("#FFE9BE"), 0.55, 40)
+    dome = shape(
+        "M232 486 C232 318 352 196 500 196 C648 196 768 318 768 486 C768 526 640 548 500 548 C360 548 232 526 232 486"
+    )
+    opening = ellipse(500, 496, 250, 44)
+    c.fill(dome, ball(shell, 0.50, 0.34))
+    c.glow(ellipse(500, 510, 280, 80), warm, 0.60, 46, dome)
+    c.fill(opening, Radial(((0, WHITE), (0.45, rgb("#FFF3D2")), (1, mix(colour, warm, 0.55))), 0.5, 0.4, 0.5))
+    c.edge(opening, darker(colour, 0.3), 0.30, (0, 8), 7)
+    c.glow(ellipse(398, 286, 66, 34).turned(-38, (398, 286)), WHITE, 0.75, 13, dome)
     stem = shape(
-        "M438 470 C446 590 440 690 392 764 C382 784 384 812 414 812 L586 812 "
-        "C616 812 618 784 608 764 C560 690 554 590 562 470"
+        "M440 476 C446 590 440 690 392 764 C382 784 384 812 414 812 L586 812 "
+        "C616 812 618 784 608 764 C560 690 554 590 560 476 Q500 460 440 476"
     )
-    c.fill(stem, cylinder(mix(colour, warm, 0.12), 0.35, 0.42))
+    c.fill(stem, cylinder(shell, 0.35, 0.42))
     c.edge(stem, darker(colour, 0.9), 0.35, (0, -18), 18)
-    c.glow(ellipse(500, 490, 110, 90), warm, 0.85, 30, stem)
-    under = ellipse(500, 486, 258, 58)
-    c.fill(under, Radial(((0, WHITE), (0.5, warm), (1, mix(colour, warm, 0.35))), 0.5, 0.5, 0.5))
-    dome = shape("M232 486 C232 318 352 196 500 196 C648 196 768 318 768 486 C700 540 300 540 232 486")
-    shade = dome.without(ellipse(500, 492, 252, 46))
-    c.fill(shade, ball(mix(colour, warm, 0.12), 0.50, 0.34))
-    c.glow(ellipse(500, 500, 280, 80), warm, 0.55, 46, shade)
-    c.fill(
-        ellipse(500, 492, 252, 46),
-        Radial(((0, WHITE), (0.45, rgb("#FFF3D2")), (1, mix(colour, warm, 0.55))), 0.5, 0.4, 0.5),
-    )
-    c.glow(ellipse(398, 286, 66, 34).turned(-38, (398, 286)), WHITE, 0.75, 13, shade)
-    lit = block(400, 488, 600, 548)
-    c.fill(stem, cylinder(mix(colour, warm, 0.12), 0.35, 0.42), clip=lit)
-    c.glow(ellipse(500, 478, 110, 70), warm, 0.9, 24, stem)
+    c.glow(ellipse(500, 470, 120, 66), WHITE, 0.95, 26, stem)
+    c.glow(ellipse(500, 520, 120, 60), warm, 0.75, 34, stem)
     c.solid(circle(500, 742, 12), metal(GOLD), depth=3)
