@@ -40,7 +40,7 @@ _PRODUCER = re.compile(
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 # GB 45438-2025, 4: the visible words need a part that says AI and a part that says generated or synthesised.
-_SAYS_AI = re.compile(r"\bAI|AI\b|人工智能|Artificial Intelligence", re.IGNORECASE)
+_SAYS_AI = re.compile(r"(?<![a-z])AI(?![a-z])|人工智能|artificial intelligence", re.IGNORECASE)
 _SAYS_MADE = re.compile(r"生成|合成|generat|synthe", re.IGNORECASE)
 
 
