@@ -210,7 +210,7 @@ class Service:
             cluster=self.cluster,
             video_ready=settings.topics.video_ready,
             video_rejected=settings.topics.video_rejected,
-            source="skureel/renderer",
+            source="/skureel/renderer",
             look_ahead=rules.look_ahead,
             finishers=rules.finishers,
             rules=Rules(attempts=rules.attempts, photo_policy=rules.photo_policy),

@@ -81,3 +81,18 @@ def fast() -> TestEngine:
 def slow() -> TestEngine:
     """200 ms a clip."""
     return TestEngine(seconds=0.2)
+
+
+class Broken(TestEngine):
+    """An engine whose checkpoint is not there."""
+
+    __test__ = False
+
+    def start(self) -> None:
+        """Refuse."""
+        raise EngineError("no such checkpoint", retryable=False)
+
+
+def broken() -> Broken:
+    """Cannot be started."""
+    return Broken()

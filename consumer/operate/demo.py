@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from consumer import service, settings
 from consumer.events import Product, VideoReady, Work
@@ -212,11 +214,17 @@ def _report(console: Console, summary: Summary, tiles: list[gallery.Tile], out: 
         facts = {name: getattr(summary, name) for name in summary.__slots__}
         print(jsonlib.dumps({**facts, "clips": len(tiles), "out": str(out)}))
         return
-    table = Table("product", "name", "category", "made from", "seconds", "KiB", "revision", title="Clips")
+    table = Table(title="Clips", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("product", no_wrap=True, ratio=2)
+    table.add_column("name", no_wrap=True, ratio=4)
+    for column in ("category", "from"):
+        table.add_column(column, no_wrap=True)
+    for column in ("s", "KiB", "rev"):
+        table.add_column(column, no_wrap=True, justify="right")
     for tile in tiles:
         origin = "photo" if tile.from_photo else "words"
         numbers = (f"{tile.seconds:.1f}", str(tile.size // 1024), str(tile.revision))
-        table.add_row(tile.product_id, tile.name, tile.category, origin, *numbers)
+        table.add_row(*(Text(cell) for cell in (tile.product_id, tile.name, tile.category, origin, *numbers)))
     console.print(table)
     if summary.requests == 0:
         console.print(f"Nothing rendered: all {len(tiles)} clips are up to date ({summary.seconds:.1f} s).")

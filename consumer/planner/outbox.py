@@ -16,7 +16,7 @@ from consumer.stream.types import Headers, Output, Record
 from model.recipe import Digests, Recipe
 
 CE_TYPE = "skureel.clip-render"
-CE_SOURCE = "skureel/planner"
+CE_SOURCE = "/skureel/planner"
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 

@@ -338,7 +338,7 @@ class Renderer:
         except _StoppedError:
             self._done(job)
             return
-        kind = "skureel.video.ready" if ready else "skureel.video.rejected"
+        kind = "skureel.video-ready" if ready else "skureel.video-rejected"
         outgoing = headers.outgoing(
             extra, ce_id=event.event_id, ce_type=kind, source=options.source, time=event.occurred_at, parent=job.trace
         )

@@ -75,7 +75,7 @@ def test_a_request_is_a_cloud_event_in_the_trace_of_its_cause(world: World) -> N
     told = incoming(output.headers)
     expected = hashlib.sha256(b"kettle-1\0default\0" + b"1").hexdigest()[:32]
     assert told.id == expected == world.requests()[0].request_id
-    assert (told.type, told.source, told.time) == ("skureel.clip-render", "skureel/planner", NOW)
+    assert (told.type, told.source, told.time) == ("skureel.clip-render", "/skureel/planner", NOW)
     assert told.trace is not None
     assert told.trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert told.trace.span_id != "b7ad6b7169203331"

@@ -12,11 +12,16 @@ from consumer.events import (
     Cause,
     Clip,
     ClipRequest,
+    Creative,
+    EndCardCreative,
     Image,
     Lineage,
     Price,
     Product,
+    Promo,
     Reason,
+    RibbonCreative,
+    Scope,
     Tier,
     VideoReady,
     VideoRejected,
@@ -226,12 +231,44 @@ videos_rejected = st.builds(
     inspection_policy=maybe(texts),
 )
 
+locale_texts = st.dictionaries(texts, texts, max_size=3)
+windows = st.lists(times, min_size=2, max_size=2, unique=True).map(sorted) | st.just([None, None])
+
+
+def _promo(window: list[Any], **fields: Any) -> Promo:
+    return Promo(starts_at=window[0], ends_at=window[1], **fields)
+
+
+promos = st.builds(
+    _promo,
+    window=windows,
+    event_id=ids,
+    occurred_at=times,
+    promo_id=ids,
+    revision=revisions,
+    status=st.sampled_from(["ACTIVE", "ENDED"]),
+    scope=st.builds(
+        Scope, all=st.booleans(), product_ids=several(texts), categories=several(texts), tags=several(texts)
+    ),
+    priority=ints,
+    creative=st.builds(
+        Creative,
+        prompt_phrases=locale_texts,
+        style=maybe(names),
+        ribbon=maybe(
+            st.builds(RibbonCreative, text=locale_texts, colour=colours, position=st.sampled_from(["TOP", "BOTTOM"]))
+        ),
+        end_card=maybe(st.builds(EndCardCreative, headline=locale_texts, subline=locale_texts, colour=colours)),
+    ),
+)
+
 EVENTS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "product-created": (Product, products),
+    "promo-changed": (Promo, promos),
     "clip-render": (ClipRequest, requests),
     "clip-render-bulk": (ClipRequest, requests),
     "clip-dress": (ClipRequest, requests),
     "video-ready": (VideoReady, videos_ready),
     "video-rejected": (VideoRejected, videos_rejected),
 }
-"""Each topic that has a typed event: the type, and its values. promo-changed is a contract without one so far."""
+"""Each topic's typed event, and its values."""
