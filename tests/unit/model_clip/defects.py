@@ -141,8 +141,9 @@ DEFECTS: dict[str, tuple[Defect, frozenset[str], tuple[float, ...]]] = {
     "frozen under grain": (_frozen_with_grain, frozenset({"frozen"}), (0.6, 0.8, 1.0)),
     "flash": (_flash, frozenset({"flash"}), (30, 50, -50, 90)),
     "flicker": (_flicker, frozenset({"flicker", "flash"}), (6, 15, 40)),
-    # Where shadows survive the burning they are left as scattered dots, which is what noise is.
-    "overexposed": (_overexposed, frozenset({"overexposed", "flat", "noise", "grain"}), (4, 6, 12, 50)),
+    # Only what is burnt out nearly everywhere: products on white are half white, and lawful. Where a few shadows
+    # survive the burning they are left as scattered dots, which is what noise is.
+    "overexposed": (_overexposed, frozenset({"overexposed", "flat", "noise", "grain"}), (12, 24, 50)),
     "noise": (_noise, frozenset({"noise", "grain"}), (0.7, 0.85, 1.0)),
     "coarse noise": (_coarse_noise, frozenset({"noise"}), (0.8, 1.0)),
 }
