@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from model.recipe import (
     Overlays,
     Photo,
     Recipe,
+    RecipeError,
     Ribbon,
     Scene,
     canonical,
@@ -123,3 +125,28 @@ def test_canonical_is_sorted_compact_json(value: dict[str, Any]) -> None:
     turned = dict(reversed(value.items()))
     assert canonical(turned) == canonical(value)
     assert json.loads(canonical(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("width", 32, 4096),
+        ("height", 32, 4096),
+        ("frames", 1, 1000),
+        ("fps", 1, 120),
+        ("seed", 0, 2**63 - 1),
+        ("steps", 0, 1000),
+    ],
+)
+def test_each_figure_of_a_scene_has_its_range(name: str, low: int, high: int) -> None:
+    """Both ends are allowed, what lies beyond is refused by name."""
+    figures: dict[str, Any] = {"seed": 1, "width": 64, "height": 64, "frames": 8, "fps": 8}
+
+    def scene(value: int) -> Scene:
+        return Scene(mode="text", prompt="p", engine="e", engine_revision="1", **(figures | {name: value}))
+
+    assert getattr(scene(low), name) == low
+    assert getattr(scene(high), name) == high
+    for value in (low - 1, high + 1):
+        with pytest.raises(RecipeError, match=rf"scene\.{name}: {value} is outside"):
+            scene(value)
