@@ -22,6 +22,9 @@ RETRY_PAUSE = 0.05
 ABORT_TIMEOUT = 5.0
 """Seconds that an abort gets even when the attempt had used up its time: an abort that fails costs the producer."""
 
+FLUSH_GLANCE = 0.2
+"""Seconds between two looks at the delivery reports while outputs are under way."""
+
 
 class ExactlyOnce(ProducerWriter):
     """A Writer over transactions. ``metadata`` gives the consumer's group metadata as it is now."""
@@ -32,12 +35,13 @@ class ExactlyOnce(ProducerWriter):
 
     def open(self, seconds: float) -> None:
         """See Writer."""
-        self._deadline = time.monotonic() + seconds
         try:
-            self._call("init_transactions", self.producer.init_transactions)
-        except (BrokenError, AbortedError) as error:
-            self.close()  # an instance that failed to start is not asked twice
-            raise AbortedError(str(error)) from error
+            self.producer.init_transactions(seconds)
+        except KafkaException as error:
+            inner = kafka_error(error)
+            if inner is None or verdict(inner) is not Verdict.RETRY:
+                self.close()  # it will not come right; one that only timed out goes on where it was
+            raise AbortedError(f"init_transactions: {error}") from error
 
     def write(self, outputs: Sequence[Output], offsets: Offsets, valid: Callable[[], bool]) -> None:
         """See Writer."""
@@ -45,9 +49,11 @@ class ExactlyOnce(ProducerWriter):
         self._call("begin_transaction", lambda _: self.producer.begin_transaction())
         try:
             self._fill(outputs, offsets, valid)
+            self._deliver()
             self._call("commit_transaction", self.producer.commit_transaction)
-        except (AbortedError, RefusedError):
-            self.failure()
+        except (AbortedError, RefusedError) as error:
+            if isinstance(error, AbortedError):
+                self.failure()
             self._deadline = max(self._deadline, time.monotonic() + ABORT_TIMEOUT)
             self._call("abort_transaction", self.producer.abort_transaction)
             raise
@@ -68,6 +74,14 @@ class ExactlyOnce(ProducerWriter):
                 "send_offsets_to_transaction",
                 lambda seconds: self.producer.send_offsets_to_transaction(positions(offsets), metadata, seconds),
             )
+
+    def _deliver(self) -> None:
+        """Wait for the outputs. The commit would do so too, but goes on waiting after one has failed for good."""
+        while self.producer.flush(FLUSH_GLANCE) and not self.late:
+            if self._failures:
+                break
+        if self._failures:
+            raise AbortedError(f"delivery: {self._failures[0]}")
 
     def _membership(self) -> bytes:
         """The group metadata of a member. A consumer that was just expelled has neither generation nor id, and what

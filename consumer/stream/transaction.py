@@ -5,7 +5,6 @@ While one transaction runs, results gather for the next (group commit). It never
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from consumer.observe.metrics import (
     TRANSACTIONS,
     Metrics,
 )
+from consumer.stream.backoff import Backoff
 from consumer.stream.errors import BrokerError, FencedError, StreamError
 from consumer.stream.ledger import Ledger
 from consumer.stream.offsets import Claim
@@ -36,8 +36,14 @@ if TYPE_CHECKING:
 DeadLetter = Callable[[Record, Exception], Output]
 """Makes the dead letter of a record whose output the broker refuses."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
-"""Seconds between failed attempts: doubling, with jitter, up to the longest."""
+BACKOFF = Backoff(first=0.05, longest=5.0)
+"""Between failed attempts."""
+
+OPEN_TIMEOUT = 2.0
+"""Seconds for one attempt to get a writer ready: also how long a stop waits for it at most."""
+
+ASK_TIMEOUT = 10.0
+"""Seconds for one question about committed offsets: those of an open transaction are waited for."""
 
 REBUILDS, REBUILD_WINDOW = 10, 60.0
 """So many producers within so many seconds: two processes are taking the transactional.id from each other."""
@@ -194,7 +200,7 @@ class _Life(threading.Thread):
             self._check()
             self._busy_since = time.monotonic()
             try:
-                self._writer.open(min(10.0, self.owner.options.transaction_timeout))
+                self._writer.open(OPEN_TIMEOUT)
             except AbortedError as error:
                 self._setback("open_failed", error)
             else:
@@ -269,7 +275,7 @@ class _Life(threading.Thread):
             self._check()
             self._busy_since = time.monotonic()
             try:
-                done = bool(claim.offsets) and self._writer.committed(claim.offsets, 10.0)
+                done = bool(claim.offsets) and self._writer.committed(claim.offsets, ASK_TIMEOUT)
             except AbortedError as error:
                 self._setback("outcome_unknown", error)
                 continue
@@ -286,8 +292,8 @@ class _Life(threading.Thread):
         """Log, check the budget, and wait a little, longer each time."""
         self._check()
         self.owner.setback(error)
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        self._failures = min(self._failures + 1, 16)
+        self._failures += 1
+        pause = BACKOFF.pause(self._failures)
         self.owner.log.warning(event, error=str(error), retry_in=round(pause, 2))
         if self.owner.stopping.wait(pause):
             raise _SupersededError
