@@ -128,7 +128,7 @@ def _subject(name: str, mark: Brand | None) -> str:
 def _fields(product: Product, mark: Brand | None, tongue: str, subject: str, points: list[str]) -> dict[str, str]:
     """The record's slots: clean, bounded, without brand, and without what the name already says."""
     filled = _NOTHING | {"product": subject}
-    said = subject.lower().replace(" ", "")
+    said = f" {subject.lower()} "
     if product.colour:
         word = _colour(product.colour, tongue, mark)
         if not _is_said(word, said) and not _is_said(product.colour, said):
@@ -146,7 +146,11 @@ def _fields(product: Product, mark: Brand | None, tongue: str, subject: str, poi
 
 
 def _is_said(words: str, said: str) -> bool:
-    return words.lower().replace(" ", "") in said  # nothing is always said
+    """Whether ``said`` has ``words``: as whole words, but ``1.7L`` also as ``1.7 l``. Nothing is always said."""
+    words = words.strip().lower()
+    if words[:1].isdigit():
+        return words.replace(" ", "") in said.replace(" ", "")
+    return not words or (f" {words} " in said if words.isascii() else words in said)
 
 
 def _points(points: list[str], tongue: str, said: str, mark: Brand | None) -> list[str]:
@@ -166,7 +170,7 @@ def _points(points: list[str], tongue: str, said: str, mark: Brand | None) -> li
 def _in_sentence(words: str) -> str:
     """``words`` with a small first letter, unless it begins with an abbreviation, a name like iPhone, or a number."""
     first = words.partition(" ")[0]
-    return words[0].lower() + words[1:] if first.istitle() and first.isalpha() else words
+    return words[0].lower() + words[1:] if first[0].isupper() and first[1:].islower() else words
 
 
 def _attributes(attributes: Mapping[str, str]) -> list[tuple[str, str]]:

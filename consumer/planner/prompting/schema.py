@@ -21,7 +21,7 @@ ATTRIBUTES_SHOWN = 3
 """Attributes in a prompt: more would bury what moves."""
 
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"product": (24, 90), "colour": (6, 40), "points": (10, 60), **dict.fromkeys(ATTRIBUTES, (6, 40))}
+    {"product": (24, 90), "colour": (6, 40), "points": (10, 60), **dict.fromkeys(ATTRIBUTES, (8, 40))}
 )
 """Words (or 字) and characters of each slot filled from the record; ``points`` for one selling point."""
 

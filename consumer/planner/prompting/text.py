@@ -35,7 +35,8 @@ _SAFE = "0-9A-Za-zÀ-ÖØ-öø-ÿ \u4e00-\u9fff\u3041-\u3096\u30a1-\u30fa\u30fc�
 _PAUSE = re.escape(PAUSES)
 _UNSAFE = re.compile(f"[^{_SAFE}]+")
 _UNSAFE_LINES = re.compile(f"[^{_SAFE}\n]")
-_STRAY = re.compile(f"[ \n{_PAUSE}][{_PAUSE}\n]")
+# What may need tidying: one search for doubled pauses, loose pauses and empty brackets, sure to miss none.
+_STRAY = re.compile(f"[ \n{_PAUSE}{re.escape(OPENING)}][{_PAUSE}\n{re.escape(CLOSING)}]")
 _EMPTY_BRACKETS = re.compile(rf"[{re.escape(OPENING)}]\s*[{re.escape(CLOSING)}]")
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
@@ -83,7 +84,6 @@ def _is_tidy(value: str) -> bool:
     return (
         "  " not in value
         and _STRAY.search(value) is None
-        and _EMPTY_BRACKETS.search(value) is None
         and not (value and (value[0] in _EDGE_START or value[-1] in _EDGE_END))
     )
 

@@ -168,9 +168,11 @@ JOINTS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 
 
 def join(items: Sequence[str], tongue: str) -> str:
-    """A list as the language says it: ``a, b and c``, ``a、b和c``."""
+    """A list as the language says it: ``a, b and c``, ``a、b和c``; ``a, b; c`` where an item has commas itself."""
     if len(items) < 2:
         return items[0] if items else ""
+    if any("，" in item or "," in item for item in items):
+        return ("；" if tongue == "zh" else "; ").join(items)  # commas inside would blur where an item ends
     if tongue == "zh":
         return f"{'、'.join(items[:-1])}和{items[-1]}"
     return f"{', '.join(items[:-1])} and {items[-1]}" if tongue == "en" else ", ".join(items)
@@ -190,6 +192,12 @@ def _english_unit(amount: str, unit: str) -> str:
     written = _UNIT_OF[unit][0]
     return _SINGULAR.get(written, written) if amount == "1" else written
 
+
+_OWN = (
+    frozenset(word for en, _, _ in _COLOURS for word in en.split("|")),
+    frozenset(word for _, zh, _ in _COLOURS for word in zh.split("|") if len(word) > 1),
+)
+"""Colour words that need no translation into English, into Chinese; a lone character reads badly in a sentence."""
 
 _WRITTEN = {
     word: (en.partition("|")[0], zh.partition("|")[0])
@@ -219,8 +227,9 @@ def _one_colour(word: str, tongue: str) -> str:
     place = 1 if tongue == "zh" else 0
     if match := _HEX.fullmatch(word):
         return _nearest(match[1])[place]
-    known = _WRITTEN.get(word.lower())
-    if known:
+    if word.lower() in _OWN[place]:
+        return word.lower()
+    if known := _WRITTEN.get(word.lower()):
         return known[place]
     tone, _, rest = word.lower().partition(" ")
     if tone not in _TONE_OF and (match := _TONED_ZH.match(word)):
@@ -250,7 +259,7 @@ def rgb(value: str) -> tuple[int, int, int] | None:
         digits = match[1] if len(match[1]) == 6 else "".join(char * 2 for char in match[1])
         number = int(digits, 16)
     else:
-        english = _one_colour(first, "en")
+        english = _WRITTEN.get(first.lower(), ("", ""))[0] or _one_colour(first, "en")
         # "matte black": the last word that is a colour alone.
         word = english if english in _RGB else english.rpartition(" ")[2]
         number = _RGB.get(word, -1)

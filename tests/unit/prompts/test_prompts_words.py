@@ -13,7 +13,9 @@ from consumer.planner.prompting.brand import brand
     [
         ("red", "red", "红色"),
         ("红", "red", "红色"),
-        ("Navy Blue", "navy", "藏青色"),
+        ("正红色", "crimson", "正红色"),
+        ("forest green", "forest green", "墨绿色"),
+        ("Navy Blue", "navy blue", "藏青色"),
         ("雾霾蓝", "haze blue", "雾霾蓝"),
         ("matte black", "matte black", "哑光黑色"),
         ("哑光黑", "matte black", "哑光黑色"),
@@ -85,6 +87,8 @@ def test_lists_are_joined_as_the_language_joins_them() -> None:
     assert [vocabulary.join("abc"[:n], "en") for n in range(4)] == ["", "a", "a and b", "a, b and c"]
     assert [vocabulary.join("abc"[:n], "zh") for n in range(4)] == ["", "a", "a和b", "a、b和c"]
     assert vocabulary.join("abc", "fr") == "a, b, c"
+    assert vocabulary.join(["a, b", "c"], "en") == "a, b; c"
+    assert vocabulary.join(["甲，乙", "丙"], "zh") == "甲，乙；丙"
 
 
 @pytest.mark.parametrize(
