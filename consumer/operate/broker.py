@@ -5,7 +5,9 @@ Knows no topic by name and nothing of what records hold.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -15,6 +17,11 @@ from consumer.stream.failures import FORBIDDEN
 
 ANSWER_SECONDS = 10.0
 """How long a command waits for a broker's first answer."""
+
+SILENT = logging.getLogger("skureel.operate.librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+"""Where the client library's own lines go, which would stand between a command's: complaints say the same."""
 
 
 class BrokerError(Exception):
@@ -47,6 +54,11 @@ class Complaints:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - a summary; what came before says more
             self.last = error
 
+    def listen(self, client: Client) -> None:
+        """Let the client say what it has not said yet; one with a fatal error says that by raising."""
+        with suppress(KafkaException):
+            client.poll(0)
+
     def why(self, error: KafkaError | None = None) -> str:
         """The reason in words: the last complaint, else ``error``."""
         told = self.last or error
@@ -59,7 +71,7 @@ def open_client(kind: Callable[[dict[str, Any]], C], options: Mapping[str, Any])
     """A client, quiet on the terminal, and its complaints. Raises SettingsError for options librdkafka refuses."""
     complaints = Complaints()
     try:
-        return kind({"log_level": 0, **options, "error_cb": complaints}), complaints
+        return kind({**options, "error_cb": complaints, "logger": SILENT}), complaints
     except (KafkaException, ValueError, TypeError) as error:
         inner = error.args[0] if error.args else error
         raise SettingsError(f"kafka.options: {inner.str() if isinstance(inner, KafkaError) else inner}") from None
@@ -72,7 +84,7 @@ def metadata(
     try:
         return client.list_topics(topic, timeout=ANSWER_SECONDS if seconds is None else seconds)
     except KafkaException as error:
-        client.poll(0)
+        complaints.listen(client)
         raise BrokerError(
             f"Kafka at {where} does not answer: {complaints.why(error.args[0])}; "
             "is it running, and is kafka.bootstrap right?"

@@ -147,7 +147,7 @@ def run(settings: Settings, *, json: bool) -> bool:
     """The command. False when anything fails."""
     errors = Console(stderr=True)
     with errors.status("looking at every part", spinner="dots") if errors.is_terminal else nullcontext():
-        findings = masked(examine(checks(settings)), secrets_of(settings))
+        findings = masked(examine(checks(settings), SECONDS), secrets_of(settings))
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

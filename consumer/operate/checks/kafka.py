@@ -15,6 +15,7 @@ from consumer.operate.checks.finding import Check, Finding, fail, ok, warn
 from consumer.settings import Kafka, Settings, SettingsError
 from consumer.stream.embedded import EmbeddedBroker
 from consumer.stream.errors import EmbeddedBrokerError
+from consumer.stream.failures import stops_consumer
 from consumer.wiring import ADDRESS_FILE, NoBrokerError, bootstrap_of, client_options, topic_names
 
 PART = "kafka"
@@ -106,7 +107,7 @@ def _transactions(kafka: Kafka, options: Mapping[str, Any]) -> Iterator[Finding]
     try:
         producer.init_transactions(WORK_SECONDS)
     except KafkaException as error:
-        producer.poll(0)
+        complaints.listen(producer)
         reason: KafkaError = error.args[0]
         yield fail(part, complaints.why(reason) if reason.retriable() else reason.str(), _mend(reason, name))
         return
@@ -119,6 +120,11 @@ def _mend(error: KafkaError, name: str) -> str:
     if error.code() == KafkaError.INVALID_TRANSACTION_TIMEOUT:
         return "lower kafka.transaction_timeout, or raise the broker's transaction.max.timeout.ms"
     return "look at the brokers' __transaction_state topic (replicas in sync); or set kafka.delivery to at_least_once"
+
+
+def _final(error: KafkaError) -> bool:
+    """Whether waiting is of no use. A consumer's fatal error comes wrapped in one that is not flagged so itself."""
+    return stops_consumer(error) or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's public name
 
 
 def _protocol(kafka: Kafka, options: Mapping[str, Any], topics: list[str]) -> Iterator[Finding]:
@@ -136,7 +142,7 @@ def _protocol(kafka: Kafka, options: Mapping[str, Any], topics: list[str]) -> It
         while not joined and refused is None and time.monotonic() < until:
             message = consumer.poll(0.2)
             error = complaints.last if message is None else message.error()
-            refused = error if error is not None and error.fatal() else None
+            refused = error if error is not None and _final(error) else None
     finally:
         consumer.close()
     if joined:

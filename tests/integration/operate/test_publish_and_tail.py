@@ -20,7 +20,6 @@ from consumer.stream.codec import SINGLE_OBJECT_MAGIC
 from consumer.wiring import bootstrap_of, open_codec
 from tests.commands import DEAD, PROGRAM, Ran, embedded, jsonl, product, program, skureel
 from tests.services.addresses import KafkaAddress, unique
-from tests.services.kafka import Kafka
 
 TOPIC = "product-created"
 
@@ -247,17 +246,17 @@ def test_a_registry_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (ran.code, f"registry: http://{DEAD}: " in ran.err) == (3, True)
 
 
-def test_a_broker_that_dies(own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broker_that_dies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A broker lost in the middle ends both commands in bounded time, and says what was and was not taken."""
-    topic = use(own_kafka.address, monkeypatch)
-    skureel("publish", topic, jsonl(tmp_path, product("p-1")))
     lines = [publish.Line(number, json.dumps(product(f"p-{number}"))) for number in range(5)]
-    outputs = publish.encode_lines(open_codec(load()), topic, lines)
-    options = {"bootstrap.servers": own_kafka.bootstrap}
-    monkeypatch.setattr(tail, "STALL_SECONDS", 1.0)
-    reading = tail.records(options, topic, follow=False, latest=False, ready=own_kafka.kill)
-    with pytest.raises(tail.TailError, match=r"nothing came for 1 s: .*(refused|closed|Disconnected)"):
-        list(reading)
+    outputs = publish.encode_lines(open_codec(load()), TOPIC, lines)
+    with embedded(TOPIC) as running:
+        assert skureel("publish", TOPIC, jsonl(tmp_path, product("p-1"))).code == 0
+        options = {"bootstrap.servers": running.bootstrap}
+        monkeypatch.setattr(tail, "STALL_SECONDS", 1.0)
+        reading = tail.records(options, TOPIC, follow=False, latest=False, ready=running.close)
+        with pytest.raises(tail.TailError, match=r"nothing came for 1 s: .*(refused|closed|Disconnected)"):
+            list(reading)
     monkeypatch.setattr(publish, "DELIVERY_SECONDS", 1.0)
     with pytest.raises(publish.PublishError, match=r"5 records were not taken, 0 were: .*publish the file again"):
         publish.send(options, outputs)
