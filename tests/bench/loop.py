@@ -20,9 +20,10 @@ AIM = 0.85
 VARIANTS = {"without headers": False, "with CloudEvents headers": True}
 METHOD = (
     "A product event (Avro, single-object encoding) is decoded, a request is built and encoded, exactly once: "
-    "skureel's Loop and BatchWorker beside a loop of confluent-kafka and fastavro. Same client configuration, same batches and "
-    "transactions; from the first commit after the warm-up to the last commit. Every round's output is read back and "
-    "must be the same bytes. Ratio: median over the rounds of ours / bare; one turn before the rounds is not counted."
+    "skureel's Loop and BatchWorker beside a loop of confluent-kafka and fastavro. Same client configuration, same "
+    "batches and transactions; from the first commit after the warm-up to the last commit. Every round's output is "
+    "read back and must be the same bytes. Ratio: median over the rounds of ours / bare; one turn before the rounds "
+    "is not counted."
 )
 
 

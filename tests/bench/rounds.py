@@ -53,16 +53,23 @@ QUICK = Scale(
 )
 
 
-def take_turns(sides: Mapping[str, Callable[[], Round]], rounds: int, *, before: int = 1) -> dict[str, Series]:
+def take_turns(
+    sides: Mapping[str, Callable[[], Round]],
+    rounds: int,
+    *,
+    before: int = 1,
+    settle: Callable[[], object] = gc.collect,
+) -> dict[str, Series]:
     """Run every side ``rounds`` times, in turn, every other time in reverse; ``before`` turns more are not counted.
 
-    The first turns warm what lives as long as the broker: its just-in-time compiler, its files.
+    The first turns warm what lives as long as the broker: its just-in-time compiler, its files. ``settle`` is called
+    before every round, so that none pays for the garbage of another.
     """
     names = list(sides)
     found: dict[str, list[Round]] = {name: [] for name in names}
     for turn in range(-before, rounds):
         for name in names if turn % 2 == 0 else reversed(names):
-            gc.collect()
+            settle()
             result = sides[name]()
             if turn >= 0:
                 found[name].append(result)

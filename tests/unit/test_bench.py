@@ -171,7 +171,7 @@ def test_sides_take_turns_in_both_directions() -> None:
         calls.append(name)
         return a_round(len(calls))
 
-    found = take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2)
+    found = take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2, settle=lambda: None)
     assert calls == ["b", "a", "a", "b", "b", "a"]
     assert [round(each.rate) for each in found["a"].rounds] == [3, 6]
     assert [round(each.rate) for each in found["b"].rounds] == [4, 5]
