@@ -19,6 +19,7 @@ from tests.bench.loop import check_same
 from tests.bench.memory import Watch
 from tests.bench.outputs import DifferentError, Written
 from tests.bench.planner import check_whole, topics_of
+from tests.bench.renderer import window_of
 from tests.bench.report import Report, line, show
 from tests.bench.request import request_of
 from tests.bench.rounds import FULL, QUICK, Scale, take_turns
@@ -236,6 +237,15 @@ def test_a_planner_that_loses_or_repeats_requests_is_not_timed(found: Written) -
     check_whole(Written(3, 3, ""), 3)
     with pytest.raises(DifferentError):
         check_whole(found, 3)
+
+
+def test_the_renderers_clock_stops_with_the_last_announcement() -> None:
+    """What comes after the last render counts; a burst of announcements after a slow start does not."""
+    rendered = [Mark(1, 10.0, 1.0), Mark(2, 10.2, 1.1), Mark(3, 10.4, 1.2), Mark(4, 10.6, 1.3)]
+    steady = window_of(rendered, 11.2, 2)
+    assert steady.records == 2
+    assert steady.seconds == pytest.approx(1.0)
+    assert steady.cpu == pytest.approx(0.2)
 
 
 def test_a_task_gives_both_sides_the_same_clients_and_groups_of_their_own() -> None:
