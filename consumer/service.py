@@ -66,7 +66,16 @@ class ServiceError(Exception):
         self.configuration = configuration
 
 
-_CONFIGURATION = (OptionsError, SchemaError, TemplateError, StoreError, EngineError, PortError, CatalogError)
+_CONFIGURATION = (
+    OptionsError,
+    SchemaError,
+    TemplateError,
+    NotADirectoryError,
+    StoreError,
+    EngineError,
+    PortError,
+    CatalogError,
+)
 _OUT = (UnavailableError, StoreUnavailableError, TopicsError, KafkaException)
 """Asked first: an unavailable store is a store error too."""
 

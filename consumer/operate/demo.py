@@ -129,9 +129,8 @@ def _work(
 
 def _store_photos(store: Store) -> None:
     """Put the sample photos where the sample events say they are."""
-    for key, data in samples.photos():
-        if store.stat(key) is None:
-            store.put(key, data, layout.photo_attributes("image/png"))
+    for key, data in samples.photos(lambda key: store.stat(key) is not None):
+        store.put(key, data, layout.photo_attributes("image/png"))
 
 
 @contextmanager
@@ -184,8 +183,7 @@ def tiles_of(store: Store, products: list[dict[str, Any]]) -> list[gallery.Tile]
 
 
 def _product(value: dict[str, Any]) -> Product:
-    codec_schema = samples.schema()
-    return Product.from_avro(from_json(codec_schema, value, "product-created"))
+    return Product.from_avro(from_json(samples.schema(), value, "product-created"))
 
 
 def _tile(product: Product, event: VideoReady) -> gallery.Tile:
@@ -214,17 +212,13 @@ def _report(console: Console, summary: Summary, tiles: list[gallery.Tile], out: 
         facts = {name: getattr(summary, name) for name in summary.__slots__}
         print(jsonlib.dumps({**facts, "clips": len(tiles), "out": str(out)}))
         return
-    table = Table(title="Clips", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("product", no_wrap=True, ratio=2)
-    table.add_column("name", no_wrap=True, ratio=4)
-    for column in ("category", "from"):
-        table.add_column(column, no_wrap=True)
-    for column in ("s", "KiB", "rev"):
-        table.add_column(column, no_wrap=True, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, width in (("product", 14), ("name", 31), ("category", 11), ("from", 5)):
+        table.add_column(column, no_wrap=True, min_width=width, max_width=width)
+    table.add_column("KiB", no_wrap=True, min_width=4, justify="right")
     for tile in tiles:
-        origin = "photo" if tile.from_photo else "words"
-        numbers = (f"{tile.seconds:.1f}", str(tile.size // 1024), str(tile.revision))
-        table.add_row(*(Text(cell) for cell in (tile.product_id, tile.name, tile.category, origin, *numbers)))
+        cells = (tile.product_id, tile.name, tile.category, "photo" if tile.from_photo else "words")
+        table.add_row(*map(Text, cells), str(tile.size // 1024))
     console.print(table)
     if summary.requests == 0:
         console.print(f"Nothing rendered: all {len(tiles)} clips are up to date ({summary.seconds:.1f} s).")

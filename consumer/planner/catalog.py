@@ -119,9 +119,9 @@ def _parsed(url: str) -> URL:
     except NoSuchModuleError:
         raise CatalogError(f"no driver for {parsed.drivername!r}; {_HINT}") from None
     except ArgumentError:
-        raise CatalogError(f"the database's URL is not one; {_HINT}") from None
+        raise CatalogError(f"database.url: not a URL; {_HINT}") from None
     if driver.name not in DIALECTS or driver.driver not in {"pysqlite", "psycopg"}:
-        raise CatalogError(f"{parsed.drivername!r} is not supported; {_HINT}")
+        raise CatalogError(f"database.url: {parsed.drivername!r} is not supported; {_HINT}")
     return parsed
 
 

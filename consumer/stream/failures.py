@@ -62,5 +62,8 @@ def verdict(error: KafkaError) -> Verdict:
 
 
 def stops_consumer(error: KafkaError) -> bool:
-    """Whether an error that the consumer reports cannot pass by itself."""
-    return bool(error.fatal()) or error.code() in FORBIDDEN
+    """Whether an error that the consumer reports cannot pass by itself.
+
+    A fatal one comes as an event whose code says so, without the flag (a broker without the group protocol asked for).
+    """
+    return bool(error.fatal()) or error.code() in FORBIDDEN or error.code() == KafkaError._FATAL  # noqa: SLF001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,13 @@ def products() -> list[Product]:
     return [Product.from_avro(from_json(schema(), event, "product-created")) for event in load()]
 
 
-def photos() -> Iterator[tuple[str, bytes]]:
-    """Store key and PNG of each photo the events speak of, drawn as it is asked for (a fraction of a second each)."""
+def photos(there: Callable[[str], bool] = lambda _: False) -> Iterator[tuple[str, bytes]]:
+    """Store key and PNG of each photo the events speak of, drawn as it is asked for (a fraction of a second each).
+
+    Those whose key is ``there`` already are passed over.
+    """
     for product in products():
         for image in product.images:
-            yield image.url.removeprefix(STORE), draw_photo(product)
+            key = image.url.removeprefix(STORE)
+            if not there(key):
+                yield key, draw_photo(product)
