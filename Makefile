@@ -51,11 +51,17 @@ check: $(STAMP)dev ## Lint, format, types and import contracts; changes nothing
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Two workers: most tests wait for a broker or a process. One set of servers for both, unless addresses are given.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist loadfile tests/unit tests/integration tests/faults
+
 .PHONY: pytest
 pytest: $(STAMP)dev ## The tests alone, with coverage
-	@$(BIN)/python -m tests.services fetch
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest tests/unit tests/integration tests/faults
+	@if [ -n "$$SKUREEL_TEST_KAFKA" ]; then $(PYTEST); \
+	elif $(BIN)/python -m tests.services fetch; then $(BIN)/python -m tests.services run -- $(PYTEST); \
+	elif [ -n "$$CI" ]; then exit 1; \
+	else $(PYTEST); fi
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under=90
 

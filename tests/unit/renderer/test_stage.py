@@ -39,7 +39,12 @@ def test_a_full_stage_holds_back_its_caller_until_there_is_room() -> None:
     assert begun.wait(10)
     stage.put(2)
     entered = threading.Event()
-    third = threading.Thread(target=lambda: (stage.put(3), entered.set()))
+
+    def put_third() -> None:
+        stage.put(3)
+        entered.set()
+
+    third = threading.Thread(target=put_third)
     third.start()
     assert not entered.wait(0.3)
     go.set()
