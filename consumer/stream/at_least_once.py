@@ -21,6 +21,7 @@ class AtLeastOnce(ProducerWriter):
 
     def open(self, seconds: float) -> None:
         """See Writer."""
+        self.at("connect")
         with aborting("connect"):
             self.producer.list_topics(timeout=seconds)
 
@@ -39,6 +40,7 @@ class AtLeastOnce(ProducerWriter):
             return
         if not valid():
             raise AbortedError("partitions left before the commit")
+        self.at("commit")
         try:
             with aborting("commit"):
                 self._commit(positions(offsets))
@@ -47,7 +49,7 @@ class AtLeastOnce(ProducerWriter):
 
     def _flush(self) -> None:
         """Wait until every output was acknowledged."""
-        left = self.producer.flush(self.remaining())
+        left = self.flush()
         failure = self.failure()
         if failure is not None and failure.fatal():
             raise BrokenError(f"delivery: {failure}")

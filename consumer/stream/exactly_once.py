@@ -22,9 +22,6 @@ RETRY_PAUSE = 0.05
 ABORT_TIMEOUT = 5.0
 """Seconds that an abort gets even when the attempt had used up its time: an abort that fails costs the producer."""
 
-FLUSH_GLANCE = 0.2
-"""Seconds between two looks at the delivery reports while outputs are under way."""
-
 
 class ExactlyOnce(ProducerWriter):
     """A Writer over transactions. ``metadata`` gives the consumer's group metadata as it is now."""
@@ -35,6 +32,7 @@ class ExactlyOnce(ProducerWriter):
 
     def open(self, seconds: float) -> None:
         """See Writer."""
+        self.at("init_transactions")
         try:
             self.producer.init_transactions(seconds)
         except KafkaException as error:
@@ -77,9 +75,7 @@ class ExactlyOnce(ProducerWriter):
 
     def _deliver(self) -> None:
         """Wait for the outputs. The commit would do so too, but goes on waiting after one has failed for good."""
-        while self.producer.flush(FLUSH_GLANCE) and not self.late:
-            if self._failures:
-                break
+        self.flush()
         if self._failures:
             raise AbortedError(f"delivery: {self._failures[0]}")
 
@@ -95,6 +91,7 @@ class ExactlyOnce(ProducerWriter):
     def _call(self, what: str, call: Callable[[float], object]) -> None:
         """Call until it succeeds, or its error says otherwise, or the time is up."""
         while True:
+            self.at(what)
             try:
                 call(self.remaining())
             except KafkaException as error:

@@ -26,7 +26,7 @@ from consumer.stream.errors import BrokerError, OffsetGoneError
 from consumer.stream.failures import kafka_error, stops_consumer
 from consumer.stream.options import StreamOptions
 from consumer.stream.types import Partition, Record
-from consumer.stream.writer import CLIENT_LOG
+from consumer.stream.writer import CALL_TIMEOUT, CLIENT_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,12 @@ T = TypeVar("T")
 
 LOOK = 0.1
 """Seconds after which the group metadata is looked at again: a new generation without a callback is seen so soon."""
+
+TROUBLE = 12.0
+"""Seconds for which a complaint about unreachable brokers counts: the client tries, and complains, every 10 s or so."""
+
+QUIET = 30.0
+"""Seconds before the same complaint is logged again: a client without a broker has dozens a second."""
 
 COMMITTED_TIMEOUT = 10.0
 """Seconds for asking the group where it stands, when a partition has no valid offset."""
@@ -75,13 +81,13 @@ class Intake:
         self.topics = list(topics)
         self.log: FilteringBoundLogger = structlog.get_logger("consumer.stream").bind(group=options.group)
         self.paused = False
-        self.broker_down = False
         self._on_assigned, self._on_revoked, self._on_lost = assigned, revoked, lost
         self._held: set[Partition] = set()
         self._left: set[Partition] = set()
         self._bounced: set[Partition] = set()
         self._callback_error: BaseException | None = None
-        self._quiet: set[tuple[int, str | None]] = set()
+        self._said: dict[tuple[int, str | None], float] = {}
+        self._trouble = float("-inf")
         self._metadata = b""
         self._looked = float("-inf")
         self._commit: _Commit | None = None
@@ -93,6 +99,11 @@ class Intake:
             "logger": CLIENT_LOG,
         }
         self.consumer = Consumer(config)
+
+    @property
+    def broker_down(self) -> bool:
+        """Whether the brokers were out of reach a moment ago: the client complains as long as they are."""
+        return time.monotonic() - self._trouble < TROUBLE
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -116,7 +127,7 @@ class Intake:
             raise error_
         if first is None:
             return {}
-        self.broker_down = False
+        self._trouble = float("-inf")
         runs, failures = split(first, rest)
         for message in failures:
             self._complaint(message)
@@ -183,7 +194,7 @@ class Intake:
         waiting = _Commit(offsets)
         with self._commit_lock:
             self._commit = waiting
-        if not waiting.done.wait(self.options.transaction_timeout):
+        if not waiting.done.wait(CALL_TIMEOUT):
             raise TimeoutError("the group coordinator did not answer")
         if waiting.error is not None:
             raise KafkaException(waiting.error)
@@ -258,10 +269,10 @@ class Intake:
     def _client_error(self, error: KafkaError) -> None:
         """What the client says outside of any partition."""
         if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:  # noqa: SLF001
-            self.broker_down = True
+            self._trouble = time.monotonic()
         if stops_consumer(error):
             self._callback_error = BrokerError(f"the broker refuses us: {error.str()}")
-        else:
+        elif self._news(error, None):
             self.log.warning("client_error", error=error.str(), code=error.name())
 
     def _complaint(self, message: Message) -> None:
@@ -275,9 +286,17 @@ class Intake:
     def _judge(self, cause: Exception, error: KafkaError | None, topic: str | None = None) -> None:
         if error is None or stops_consumer(error):
             raise BrokerError(f"cannot consume {topic or ', '.join(self.topics)}: {error or cause}") from cause
-        if (error.code(), topic) not in self._quiet:  # once each: a missing topic is reported over and over
-            self._quiet.add((error.code(), topic))
+        if self._news(error, topic):
             self.log.warning("consumer_error", error=error.str(), code=error.name(), topic=topic)
+
+    def _news(self, error: KafkaError, topic: str | None) -> bool:
+        """Whether a complaint was not made just now."""
+        now = time.monotonic()
+        said = self._said.get((error.code(), topic), float("-inf"))
+        if now - said < QUIET:
+            return False
+        self._said[error.code(), topic] = now
+        return True
 
     def _no_offset(self, partition: Partition, error: KafkaError) -> None:
         """A partition has no offset to begin at: either none was ever committed, or what it names is gone."""

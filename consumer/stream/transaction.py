@@ -5,10 +5,11 @@ While one transaction runs, results gather for the next (group commit). It never
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +29,7 @@ from consumer.stream.ledger import Ledger
 from consumer.stream.offsets import Claim
 from consumer.stream.options import StreamOptions
 from consumer.stream.types import Output, Record
-from consumer.stream.writer import AbortedError, BrokenError, RefusedError, Writer
+from consumer.stream.writer import HANG, AbortedError, BrokenError, RefusedError, Writer
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -42,7 +43,7 @@ BACKOFF = Backoff(first=0.05, longest=5.0)
 OPEN_TIMEOUT = 2.0
 """Seconds for one attempt to get a writer ready: also how long a stop waits for it at most."""
 
-ASK_TIMEOUT = 10.0
+ASK_TIMEOUT = 5.0
 """Seconds for one question about committed offsets: those of an open transaction are waited for."""
 
 REBUILDS, REBUILD_WINDOW = 10, 60.0
@@ -101,7 +102,7 @@ class Committer:
         """
         life = self._life
         if life is not None and life.hangs(time.monotonic()) and not self.stopping.is_set():
-            self.log.error("commit_hangs", seconds=round(life.limit, 1), action="producer given up, new one made")
+            self.log.error("commit_hangs", step=life.step, seconds=HANG, action="producer given up, new one made")
             self.start()
 
     def close(self, seconds: float) -> bool:
@@ -158,17 +159,19 @@ class _Life(threading.Thread):
         super().__init__(name=f"commit-{committer.role}", daemon=True)
         self.owner = committer
         self.ready = threading.Event()
-        self.limit = 1.5 * committer.options.transaction_timeout + 5.0
-        """Seconds after which a call hangs: every timeout given to the client is well below."""
-        self._busy_since: float | None = None
+        self._busy = False
         self._failures = 0
         self._writer = committer.writer()
         self._inherited = committer.ledger.hold(self)
 
+    @property
+    def step(self) -> str:
+        """What its writer is at."""
+        return self._writer.step
+
     def hangs(self, now: float) -> bool:
         """Whether a call has outlived its timeouts."""
-        since = self._busy_since
-        return since is not None and now - since > self.limit and self.owner.ledger.held_by(self)
+        return self._busy and now - self._writer.step_since > HANG and self._current
 
     def run(self) -> None:
         """The thread."""
@@ -186,6 +189,16 @@ class _Life(threading.Thread):
         finally:
             self._writer.close()
 
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """The watchdog looks at what happens inside."""
+        self._writer.at("start")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
     @property
     def _current(self) -> bool:
         return self.owner.ledger.held_by(self)
@@ -198,9 +211,9 @@ class _Life(threading.Thread):
         """Open the writer, as often as it takes."""
         while True:
             self._check()
-            self._busy_since = time.monotonic()
             try:
-                self._writer.open(OPEN_TIMEOUT)
+                with self._watched():
+                    self._writer.open(OPEN_TIMEOUT)
             except AbortedError as error:
                 self._setback("open_failed", error)
             else:
@@ -208,15 +221,13 @@ class _Life(threading.Thread):
                     self.owner.failing_since = None
                 self.ready.set()
                 return
-            finally:
-                self._busy_since = None
 
     def _commit(self, claim: Claim) -> None:
         """One attempt at one claim."""
         owner, outputs, started = self.owner, claim.outputs(), time.monotonic()
-        self._busy_since = started
         try:
-            self._writer.write(outputs, claim.offsets, lambda: owner.ledger.valid(claim))
+            with self._watched():
+                self._writer.write(outputs, claim.offsets, lambda: owner.ledger.valid(claim))
         except RefusedError as error:
             self._replace(claim, error)
             self._aborted(claim)
@@ -229,8 +240,6 @@ class _Life(threading.Thread):
             if owner.ledger.commit(claim):
                 owner.count(claim, outputs, time.monotonic() - started)
                 self._committed(claim)
-        finally:
-            self._busy_since = None
 
     def _aborted(self, claim: Claim) -> None:
         self.owner.ledger.abort(claim)
@@ -261,7 +270,6 @@ class _Life(threading.Thread):
     def _rebuild(self, claim: Claim, error: BrokenError) -> None:
         """Destroy the producer, make another, and find out what became of the claim."""
         owner = self.owner
-        self._busy_since = None
         self._setback("producer_lost", error)
         owner.rebuilt(error)
         self._writer.close()
@@ -273,14 +281,12 @@ class _Life(threading.Thread):
         """Close a claim whose outcome nobody saw: its offsets were in the transaction, so the group knows."""
         while not claim.closed:
             self._check()
-            self._busy_since = time.monotonic()
             try:
-                done = bool(claim.offsets) and self._writer.committed(claim.offsets, ASK_TIMEOUT)
+                with self._watched():
+                    done = bool(claim.offsets) and self._writer.committed(claim.offsets, ASK_TIMEOUT)
             except AbortedError as error:
                 self._setback("outcome_unknown", error)
                 continue
-            finally:
-                self._busy_since = None
             self.owner.log.warning("outcome_resolved", committed=done)
             if not done:
                 self._aborted(claim)

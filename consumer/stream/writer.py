@@ -20,6 +20,17 @@ CLIENT_LOG = logging.getLogger("librdkafka")
 """Where the client library's own lines go, instead of to the standard error."""
 
 
+CALL_TIMEOUT = 5.0
+"""Seconds given to one call of the client; those that may be repeated are, as long as the attempt has time."""
+
+HANG = 8.0
+"""Seconds after which a call has ignored its timeout: send_offsets_to_transaction does while its coordinator is away
+(librdkafka issue 5456)."""
+
+FLUSH_GLANCE = 0.2
+"""Seconds between two looks at the delivery reports while outputs are under way."""
+
+
 class WriteError(Exception):
     """An attempt to write and commit failed."""
 
@@ -42,9 +53,18 @@ class RefusedError(WriteError):
 
 
 class Writer(Protocol):
-    """Writes outputs and commits offsets. Used by one thread; every call ends within about a transaction timeout,
-    unless the client library hangs.
+    """Writes outputs and commits offsets. Used by one thread; no method takes longer than a few transaction timeouts,
+    and none of the client's calls in it longer than CALL_TIMEOUT, unless the client hangs.
     """
+
+    step: str
+    """What it is at, for the log when it hangs."""
+    step_since: float
+    """When it began with that; monotonic seconds."""
+
+    def at(self, step: str) -> None:
+        """Say what comes now."""
+        ...
 
     def open(self, seconds: float) -> None:
         """Get ready; transactions that a former life left open are ended. Raises AbortedError: try again."""
@@ -72,6 +92,7 @@ class ProducerWriter:
 
     def __init__(self, options: StreamOptions) -> None:
         self.options = options
+        self.step, self.step_since = "", time.monotonic()
         self._failures: list[KafkaError] = []
         self._careful = False
         self._deadline = 0.0
@@ -91,6 +112,7 @@ class ProducerWriter:
         # A consumer that never subscribes joins nothing, whatever the group's protocol.
         for key in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
             config.pop(key, None)
+        self.at("committed")
         asker = Consumer({**config, "logger": CLIENT_LOG})
         try:
             answer = asker.committed(positions(offsets, with_offsets=False), timeout=seconds)
@@ -109,9 +131,21 @@ class ProducerWriter:
                 self._producer.purge(blocking=False)
             self._producer = None
 
+    def at(self, step: str) -> None:
+        """Say what comes now: the watchdog counts from here."""
+        self.step, self.step_since = step, time.monotonic()
+
     def remaining(self) -> float:
-        """Seconds left of this attempt; never 0, which some calls take for 'for ever'."""
-        return max(0.01, self._deadline - time.monotonic())
+        """Seconds for the next call; never 0, which some calls take for 'for ever'."""
+        return min(CALL_TIMEOUT, max(0.01, self._deadline - time.monotonic()))
+
+    def flush(self) -> int:
+        """Wait until all outputs are acknowledged, one has failed, or the time is up; returns how many are open."""
+        while True:
+            self.at("flush")
+            left = self.producer.flush(FLUSH_GLANCE)
+            if not left or self._failures or self.late:
+                return left
 
     @property
     def late(self) -> bool:
@@ -120,6 +154,7 @@ class ProducerWriter:
 
     def begin(self) -> None:
         """A new attempt: the clock and the failures start anew."""
+        self.at("produce")
         self._deadline = time.monotonic() + self.options.transaction_timeout
         self._failures.clear()
 
@@ -151,7 +186,7 @@ class ProducerWriter:
                 self._enqueue(output)
             except (KafkaException, TypeError, ValueError, AttributeError) as error:
                 raise self._refused(index, error) from error
-            self.producer.flush(self.remaining())
+            self.flush()
             if self._failures:
                 raise self._refused(index, KafkaException(self._failures[0]))
             if self.late:
@@ -160,6 +195,7 @@ class ProducerWriter:
     def _make_room(self, output: Output) -> None:
         """The client's queue is full: let it send, then try again."""
         while not self.late:
+            self.at("produce")
             self.producer.poll(0.05)
             with contextlib.suppress(BufferError):
                 self._enqueue(output)
