@@ -74,6 +74,10 @@ fix: $(STAMP)dev ## Mend what lint and format can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: docs
+docs: $(STAMP)dev ## Write what documents repeat from the code: settings, metrics, modules
+	@$(BIN)/python -m tests.unit.docs.pages
+
 .PHONY: bench
 bench: $(STAMP)dev ## The benchmarks: tables, and one JSON line each
 	@$(BIN)/python -m tests.bench

@@ -26,7 +26,8 @@ def moving_gradient(scene: Scene) -> Frames:
     y, x = np.mgrid[0 : scene.height, 0 : scene.width]
     ramp = (x / scene.width + y / scene.height)[None, :, :, None] * np.pi
     shift = np.linspace(0, np.pi, scene.frames)[:, None, None, None]
-    return (128 + 90 * np.sin(ramp + shift + phase)).astype(np.uint8)
+    frames: Frames = (128 + 90 * np.sin(ramp + shift + phase)).astype(np.uint8)
+    return frames
 
 
 class TestEngine:

@@ -99,6 +99,8 @@ def configure(
     root.setLevel(number)
     # At debug it tells of every connection, several times per clip.
     logging.getLogger("urllib3").setLevel(max(number, logging.INFO))
+    # At info it tells at every start which database it speaks to; what it changes, the catalog says.
+    logging.getLogger("alembic").setLevel(max(number, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),

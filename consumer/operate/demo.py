@@ -27,7 +27,7 @@ from consumer.operate import gallery, samples
 from consumer.operate.follow import Follower
 from consumer.operate.publish import Line, PublishError, encode_lines, send
 from consumer.renderer.announce import Announcer
-from consumer.settings import Settings
+from consumer.settings import ClipSettings, Settings
 from consumer.storage import layout
 from consumer.storage.store import Store
 from consumer.stream.jsonform import from_json
@@ -73,8 +73,11 @@ def demo_settings(out: Path, size: str, seconds: float) -> Settings:
 
 def run(out: Path, *, size: str, seconds: float, limit: int | None, json: bool) -> None:
     """The command. Raises DemoError, SettingsError."""
-    out.mkdir(parents=True, exist_ok=True)
     chosen = demo_settings(out, size, seconds)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"--out {out}: {error.strerror}; name a folder that can be written") from error
     products = samples.load()[:limit]
     console = Console(stderr=json)
     started = time.monotonic()
@@ -96,7 +99,8 @@ def _work(
     codec = open_codec(chosen)
     options = client_options(chosen.kafka, running.bootstrap)
     _store_photos(running.store)
-    lines = [Line(number, jsonlib.dumps(product)) for number, product in enumerate(products, 1)]
+    current = [_current(product, running.store, chosen.clip) for product in products]
+    lines = [Line(number, jsonlib.dumps(product)) for number, product in enumerate(current, 1)]
     outputs = encode_lines(codec, topics.product_created, lines)
     followed = (topics.product_created, topics.clip_render, topics.video_ready, topics.video_rejected)
     with Follower(options, codec, followed, out / "events") as follower:
@@ -131,6 +135,19 @@ def _store_photos(store: Store) -> None:
     """Put the sample photos where the sample events say they are."""
     for key, data in samples.photos(lambda key: store.stat(key) is not None):
         store.put(key, data, layout.photo_attributes("image/png"))
+
+
+def _current(product: dict[str, Any], store: Store, clip: ClipSettings) -> dict[str, Any]:
+    """The product's event, raised by a revision where its clip was made for another size or length.
+
+    A catalog that wants its clips made anew under new settings does the same: it publishes its products again.
+    """
+    alias, _ = Announcer(store).read(product["product_id"], "default")
+    if alias is None or alias.announcement.clip is None:
+        return product
+    made, last = alias.announcement.clip, alias.announcement.cause.product_revision
+    wanted = (*clip.pixels, clip.frames)
+    return {**product, "revision": last if (made.width, made.height, made.frames) == wanted else last + 1}
 
 
 @contextmanager

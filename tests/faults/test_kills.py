@@ -54,6 +54,11 @@ def stored_bases(world: World) -> set[str]:
     }
 
 
+def wait_for_renders(world: World, count: int, process: Process) -> None:
+    """Wait until so many scenes were rendered by whatever process."""
+    until(lambda: len(world.renders()) >= count, 60, process.tail)
+
+
 def publish(world: World, numbers: range) -> None:
     """Publish products from this process: faster than a command, by the command's own functions."""
     codec = SingleObjectCodec(schemas.load(topics={world.topic("product_created"): "product-created"}))
@@ -88,8 +93,7 @@ def test_kill_9_at_twenty_random_moments_loses_and_doubles_nothing(world: Callab
                 publish(here, range(kill * COUNT // KILLS, (kill + 1) * COUNT // KILLS))
             if victim == "renderer":
                 # Somewhere in the work on the next few clips, wherever in its steps the clock then finds it.
-                wanted = len(here.renders()) + chance.randrange(14)
-                until(lambda wanted=wanted: len(here.renders()) >= min(wanted, COUNT), 60, process.tail)
+                wait_for_renders(here, min(COUNT, len(here.renders()) + chance.randrange(14)), process)
             with reader.changed:
                 reader.changed.wait_for(lambda: False, chance.uniform(0.0, 0.4))
             process.kill()
