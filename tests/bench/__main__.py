@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json-only", action="store_true", help="the JSON lines alone")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns that are counted, for each side")
     chosen = parser.parse_args(arguments)
-    logs.configure(log_format="console", level="warning", role="bench", instance="bench")
+    logs.configure(log_format="console", level="error", role="bench", instance="bench")
     scale = QUICK if chosen.quick else FULL
     if chosen.rounds:
         scale = replace(scale, rounds=chosen.rounds)

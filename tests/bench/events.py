@@ -86,7 +86,7 @@ def publish(kafka: KafkaAddress, count: int) -> str:
 
 def write(bootstrap: str, topic: str, records: Iterator[tuple[bytes, bytes]]) -> None:
     """Write records and wait until the broker has them all."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "enable.idempotence": True, "log_level": 2})
     for key, value in records:
         while True:
             try:
