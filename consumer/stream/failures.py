@@ -45,7 +45,7 @@ FORBIDDEN = frozenset(
 """A person has to change something; trying again would only hide it. The library flags them no differently."""
 
 
-def kafka_error(error: BaseException) -> KafkaError | None:
+def kafka_error(error: BaseException | KafkaError) -> KafkaError | None:
     """The library's error inside an exception, if there is one."""
     if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
         return error.args[0]

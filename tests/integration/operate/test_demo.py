@@ -106,7 +106,18 @@ def test_other_clip_settings_make_other_clips_of_the_same_products(tmp_path: Pat
 def test_a_demo_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
     """Its broker forgot every request; the catalog did not, and what was asked for is asked for again."""
     out = tmp_path / "d"
-    arguments = [PROGRAM, "demo", "--out", str(out), "--limit", "6", "--size", "320x240", "--seconds", "1"]
+    arguments: list[str] = [
+        str(PROGRAM),
+        "demo",
+        "--out",
+        str(out),
+        "--limit",
+        "6",
+        "--size",
+        "320x240",
+        "--seconds",
+        "1",
+    ]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
     while not list((out / "store" / "clips").rglob("*.mp4")) and process.poll() is None:
