@@ -30,14 +30,15 @@ class AtLeastOnce(ProducerWriter):
         self.begin()
         try:
             self.produce(outputs)
+            self._flush()
         except KafkaException as error:
             inner = kafka_error(error)
-            if inner is not None and inner.fatal():
-                raise BrokenError(f"produce: {error}") from error
-            raise AbortedError(f"produce: {error}") from error
-        self._flush()
-        if not offsets:
-            return
+            kind = BrokenError if inner is None or inner.fatal() else AbortedError
+            raise kind(f"{self.step}: {error}") from error
+        if offsets:
+            self._commit_offsets(offsets, valid)
+
+    def _commit_offsets(self, offsets: Offsets, valid: Callable[[], bool]) -> None:
         if not valid():
             raise AbortedError("partitions left before the commit")
         self.at("commit")

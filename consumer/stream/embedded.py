@@ -92,6 +92,8 @@ class _Direct:
         self.bootstrap = str(library.rd_kafka_mock_cluster_bootstraps(self._handle).decode())
 
     def create(self, topic: str, partitions: int) -> None:
+        if partitions < 1:
+            raise EmbeddedBrokerError(f"embedded broker: topic {topic} with {partitions} partitions: at least one")
         code = self._library.rd_kafka_mock_topic_create(self._handle, topic.encode(), partitions, 1)
         if code:
             name = self._library.rd_kafka_err2name(code).decode()

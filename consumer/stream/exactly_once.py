@@ -44,7 +44,13 @@ class ExactlyOnce(ProducerWriter):
     def write(self, outputs: Sequence[Output], offsets: Offsets, valid: Callable[[], bool]) -> None:
         """See Writer."""
         self.begin()
-        self._call("begin_transaction", lambda _: self.producer.begin_transaction())
+        try:
+            self._call("begin_transaction", lambda _: self.producer.begin_transaction())
+            self._transact(outputs, offsets, valid)
+        except KafkaException as error:  # flush and poll too speak up once the producer is fenced
+            raise BrokenError(f"{self.step}: {error}") from error
+
+    def _transact(self, outputs: Sequence[Output], offsets: Offsets, valid: Callable[[], bool]) -> None:
         try:
             self._fill(outputs, offsets, valid)
             self._deliver()

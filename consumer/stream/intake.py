@@ -5,9 +5,10 @@ Every call is made by the polling thread. It knows the client library, and neith
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -222,17 +223,17 @@ class Intake:
 
     def _assign(self, _consumer: Consumer, positions: list[TopicPartition]) -> None:
         partitions = partitions_of(positions)
-        self._held.update(partitions)
-        self._bounced |= self._left & set(partitions)
-        self._guarded(self._on_assigned, partitions)
-        self._looked = float("-inf")
-        # Explicitly and in this order: paused before they are assigned they would fetch all the same, and partitions
-        # that were paused when they left come back paused.
-        self.consumer.incremental_assign(positions)
-        if self.paused:
-            self.consumer.pause(positions)
-        else:
-            self.consumer.resume(positions)
+        with self._guarded():
+            self._held.update(partitions)
+            self._bounced |= self._left & set(partitions)
+            self._on_assigned(partitions)
+            # Explicitly and in this order: paused before they are assigned they would fetch all the same, and
+            # partitions that were paused when they left come back paused.
+            self.consumer.incremental_assign(positions)
+            if self.paused:
+                self.consumer.pause(positions)
+            else:
+                self.consumer.resume(positions)
 
     def _revoke(self, _consumer: Consumer, positions: list[TopicPartition]) -> None:
         self._leave(self._on_revoked, positions)
@@ -242,18 +243,21 @@ class Intake:
 
     def _leave(self, tell: Callable[[list[Partition]], None], positions: list[TopicPartition]) -> None:
         partitions = partitions_of(positions)
-        self._guarded(tell, partitions)
-        self._looked = float("-inf")
-        self._held.difference_update(partitions)
-        self._left.update(partitions)
-        self.consumer.incremental_unassign(positions)
-
-    def _guarded(self, tell: Callable[[list[Partition]], None], partitions: list[Partition]) -> None:
-        """An exception must not unwind through the client: it is raised once the poll is over."""
-        try:
+        with self._guarded():
             tell(partitions)
+        with self._guarded():
+            self._held.difference_update(partitions)
+            self._left.update(partitions)
+            self.consumer.incremental_unassign(positions)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """An exception must not unwind through the client: it is raised once the poll is over."""
+        self._looked = float("-inf")  # a callback means a new generation
+        try:
+            yield
         except Exception as error:  # noqa: BLE001 - raised by poll()
-            self._callback_error = error
+            self._callback_error = self._callback_error or error
 
     def _answered(self, error: KafkaError | None, positions: list[TopicPartition]) -> None:
         """A commit was answered."""

@@ -43,7 +43,9 @@ def main(arguments: list[str]) -> None:
     halt_before(step)
     metrics = Metrics()
     chosen = options(bootstrap, group, instance=instance, delivery=delivery, batch=50, transaction_timeout=6.0)
-    worker = BatchWorker(Echo(target), metrics, role=ROLE, group=group, options=BatchOptions(records=50))
+    # Slow enough to be caught in the middle.
+    slow = Echo(target, lambda _: time.sleep(0.02))
+    worker = BatchWorker(slow, metrics, role=ROLE, group=group, options=BatchOptions(records=50))
     loop = Loop(chosen, [source], worker, metrics, role=ROLE)
     loop.start()
     told = 0

@@ -59,6 +59,13 @@ class Member:
         except queue.Empty:
             raise AssertionError(f"it never said {words!r}; its log:\n{''.join(self.log)}") from None
 
+    def logs(self, word: str) -> None:
+        """Wait until it logs a line with this word."""
+        end = time.monotonic() + PATIENCE
+        while not any(word in line for line in list(self.log)):
+            assert time.monotonic() < end, f"it never logged {word!r}; its log:\n{''.join(self.log)}"
+            time.sleep(0.01)
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.send_signal(number)
@@ -114,7 +121,7 @@ def test_a_frozen_member_that_wakes_up_writes_nothing_twice(kafka: KafkaAddress,
         with running(chosen, source, echo(target, metrics, chosen.group), metrics) as loop:
             wait_for(loop, lambda: sum(group_offsets(chosen, source, 2)) == 2_000)
             zombie.signal(signal.SIGCONT)
-            until(lambda: any("lost" in line for line in zombie.log))
+            zombie.logs("lost")
             fill(kafka.bootstrap, source, 500, start=2_000)
             wait_for(loop, lambda: sum(group_offsets(chosen, source, 2)) == 2_500)
     assert numbers(read(kafka.bootstrap, target)) == list(range(2_500))
@@ -124,18 +131,18 @@ def test_of_two_with_one_name_the_later_wins(kafka: KafkaAddress, topics: Topics
     """A replica that was replaced while it was frozen finds itself fenced when it wakes up, and doubles nothing."""
     real = topics("in", "out", partitions=2)
     source, target = real["in"], real["out"]
-    fill(kafka.bootstrap, source, 1_000)
+    fill(kafka.bootstrap, source, 2_000)
     with member(kafka.bootstrap, source, target) as old:
         old.says("committed")
         old.signal(signal.SIGSTOP)
         metrics, chosen = Metrics(), options(kafka.bootstrap, source)
         with running(chosen, source, echo(target, metrics, chosen.group), metrics) as loop:
-            wait_for(loop, lambda: sum(group_offsets(chosen, source, 2)) == 1_000)
-            old.signal(signal.SIGCONT)
-            until(lambda: any("lost" in line for line in old.log))
-            fill(kafka.bootstrap, source, 1_000, start=1_000)
             wait_for(loop, lambda: sum(group_offsets(chosen, source, 2)) == 2_000)
-    assert numbers(read(kafka.bootstrap, target)) == list(range(2_000))
+            old.signal(signal.SIGCONT)
+            old.logs("lost")
+            fill(kafka.bootstrap, source, 500, start=2_000)
+            wait_for(loop, lambda: sum(group_offsets(chosen, source, 2)) == 2_500)
+    assert numbers(read(kafka.bootstrap, target)) == list(range(2_500))
 
 
 def test_at_least_once_loses_nothing_to_a_kill(kafka: KafkaAddress, topics: Topics) -> None:

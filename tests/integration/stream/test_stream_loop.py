@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 from confluent_kafka import TopicPartition
+from confluent_kafka.cimpl import NewPartitions
 
 from consumer.observe.metrics import DEAD_LETTERS, OUTPUTS, PAUSED, REBALANCES, TRANSACTIONS, Metrics
 from consumer.stream.batch import BatchOptions, BatchWorker
@@ -338,3 +339,30 @@ def test_stopping_before_the_broker_answers_is_no_error() -> None:
     loop.stop()
     assert loop.join(PATIENCE)
     assert loop.status().state is State.STOPPED
+
+
+def test_partitions_added_while_running_are_read(kafka: KafkaAddress, topics: Topics) -> None:
+    """A topic that grows is read whole, from the first record of its new partitions."""
+    real, metrics = topics("in", "out", partitions=1), Metrics()
+    source, target = real["in"], real["out"]
+    fill(kafka.bootstrap, source, 10)
+    chosen = options(kafka.bootstrap, source, client={"topic.metadata.refresh.interval.ms": "500"})
+    with running(chosen, source, batches(Echo(target), metrics, chosen.group), metrics) as loop:
+        wait_for(loop, lambda: committed(metrics, source) == 10)
+        admin = kafka.admin()
+        admin.create_partitions([NewPartitions(source, 3)])[source].result(timeout=PATIENCE)
+        for partition in (1, 2):
+            fill(kafka.bootstrap, source, 10, start=10 * partition, partition=partition)
+        wait_for(loop, lambda: committed(metrics, source) == 30)
+        assert loop.status().assigned == 3
+    assert numbers(read(kafka.bootstrap, target)) == list(range(30))
+
+
+def test_uncommitted_records_are_bounded(kafka: KafkaAddress, topics: Topics) -> None:
+    """However much room the worker claims, only so many records are uncommitted at once."""
+    source = topics("in", partitions=1)["in"]
+    fill(kafka.bootstrap, source, 100)
+    hand = Hand("out", room=10**9)
+    with running(options(kafka.bootstrap, source, uncommitted=30, patience=0.05), source, hand) as loop:
+        wait_for(loop, lambda: loop.status().state is State.PAUSED)
+        assert loop.status().in_flight == 30
