@@ -201,17 +201,19 @@ class Intake:
             raise KafkaException(waiting.error)
 
     def commit_now(self) -> None:
-        """Inside a callback, where no answers arrive: commit what waits, and wait for it."""
+        """Inside a callback, where no answers arrive: commit what waits, and wait for it.
+
+        One that was sent off already is sent again: it does no harm twice, and its answer would come too late.
+        """
         with self._commit_lock:
             waiting = self._commit
-            if waiting is None or waiting.sent:
+            if waiting is None:
                 return
             waiting.sent = True
         try:
             answer = self.consumer.commit(offsets=waiting.offsets, asynchronous=False)
         except KafkaException as error:
-            waiting.error = kafka_error(error)
-            waiting.done.set()
+            self._answered(kafka_error(error), waiting.offsets)
         else:
             self._answered(None, answer)
 
