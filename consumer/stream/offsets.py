@@ -223,6 +223,9 @@ class Tracker:
                 if entry.home is not None:
                     entry.home.entries.popleft()
                     self._forget(entry)
+            # It and its entries refer to each other: uncut, records and outputs would stay until the garbage collector
+            # gets round to them.
+            bundle.entries = []
         return True
 
     def abort(self, claim: Claim) -> bool:
