@@ -16,11 +16,9 @@ def test_nothing_holds_a_committed_settlement() -> None:
     """Records and outputs go when their claim does, without the garbage collector: memory is what is in flight."""
     tracker = Tracker()
     tracker.assign([PARTITION])
-    alive: list[weakref.ref[Callable[[], None]]] = []
     gc.disable()
     try:
-        for offset in range(3):
-            alive.append(_commit_one(tracker, offset))
+        alive = [_commit_one(tracker, offset) for offset in range(3)]
         assert [reference() for reference in alive] == [None, None, None]
     finally:
         gc.enable()
