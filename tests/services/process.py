@@ -65,6 +65,16 @@ class Process:
             found += [Process.of(child) for child in children.get(member.pid, [])]
         return found
 
+    def stands_still(self) -> bool:
+        """Whether every thread of it is stopped, or there is none: a signal is only sent, and takes effect later."""
+        states = []
+        for stat in (_PROC / str(self.pid) / "task").glob("*/stat"):
+            try:
+                states.append(stat.read_text().rpartition(") ")[2][:1])
+            except OSError:
+                continue  # the thread ended meanwhile
+        return all(state in {"T", "t", "Z", "X"} for state in states)
+
     def wait(self, timeout_s: float) -> bool:
         """Whether it is gone within `timeout_s`. A child of ours is reaped."""
         deadline = time.monotonic() + timeout_s

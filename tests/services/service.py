@@ -17,6 +17,9 @@ from tests.services.errors import ServiceError
 from tests.services.ports import free_port
 from tests.services.process import POLL_S, Process, spawn
 
+STILL_S = 10.0
+"""Seconds that a stopped process may take to stand still."""
+
 # A cold Java on two busy cores took 8 s at worst; this much later something is broken.
 START_S = 90.0
 # How long a server may take to leave in order before it is killed.
@@ -120,8 +123,13 @@ class Service(ABC):
         self.process = self._child = None
 
     def pause(self) -> None:
-        """SIGSTOP it and its children: connections stay open and nothing answers."""
+        """SIGSTOP it and its children, and wait until they stand: connections stay open and nothing answers."""
         self._signal_all(signal.SIGSTOP)
+        deadline = time.monotonic() + STILL_S
+        while self.process and not all(member.stands_still() for member in self.process.family()):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{self.name}: did not stop within {STILL_S:.0f} s of SIGSTOP")
+            time.sleep(POLL_S)
 
     def resume(self) -> None:
         """SIGCONT it and its children."""

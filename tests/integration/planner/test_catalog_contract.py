@@ -211,8 +211,8 @@ def test_races_are_not_lost_for_ever(postgres_catalog: Catalog, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ("", "URL is not one"),
-        ("not a url", "URL is not one"),
+        ("", "not a URL"),
+        ("not a url", "not a URL"),
         ("nonsense://user:hunter2@h/d", "no driver for 'nonsense'"),
         ("mysql://user:hunter2@h/d", "(no driver for|not supported)"),
         ("postgresql+pg8000://user:hunter2@h/d", "(no driver for|not supported)"),
