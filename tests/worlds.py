@@ -1,4 +1,4 @@
-"""A world of its own for each test: topics, groups, bucket and database on shared real servers."""
+"""Fixtures that make a world of its own for a test: topics, groups, bucket and database on shared real servers."""
 
 from __future__ import annotations
 
