@@ -170,9 +170,7 @@ class Announcer:
         return {"alias_url": video, "alias_poster_url": poster, "purge_urls": (video, poster, record)}
 
 
-def rejected(
-    request: ClipRequest, records: list[BaseRecord], now: datetime, reasons: tuple[Reason, ...] | None = None
-) -> VideoRejected:
+def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> VideoRejected:
     """What is said of a clip whose every attempt failed inspection; ``records`` in the order of the attempts."""
     last = records[-1]
     return VideoRejected(
@@ -182,7 +180,7 @@ def rejected(
         variant=request.variant,
         revision=request.revision,
         cause=request.cause,
-        reasons=reasons or tuple(Reason(check=check, message=message) for check, message in last.reasons),
+        reasons=tuple(Reason(check=check, message=message) for check, message in last.reasons),
         scores=dict(last.scores),
         attempts=len(records),
         recipe_digest=request.recipe.digest if request.recipe else None,

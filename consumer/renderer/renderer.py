@@ -23,7 +23,7 @@ from consumer.renderer.alias import AliasError, Origin
 from consumer.renderer.buffer import Buffer, Job
 from consumer.renderer.photos import Photos
 from consumer.renderer.stage import Stage
-from consumer.renderer.work import Dress, Render, Rules, Say, Skip, Step, WorkError, Workshop
+from consumer.renderer.work import Dress, Rules, Say, Skip, Step, WorkError, Workshop
 from consumer.storage.store import Store, StoreError, StoreUnavailableError
 from consumer.stream import headers
 from consumer.stream.codec import Codec, DecodeError
@@ -244,9 +244,9 @@ class Renderer:
             else:
                 self._finish.put((job, step))
         else:
-            self._to_engine(job, step)
+            self._to_engine(job)
 
-    def _to_engine(self, job: Job, _: Render) -> None:
+    def _to_engine(self, job: Job) -> None:
         """Queue for the engine, once per scene: others with the same scene wait and then find it stored."""
         if self._draining:
             self._hand_back([job.lease])
