@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.engine import EngineError, EngineSpec, Frames, Rendered, Shot
+from model.engine import UNWATCHED, EngineError, EngineSpec, Frames, Rendered, Shot, Watch
 from model.recipe import Scene
 
 SPEC = EngineSpec(name="test", revision="1", generative=False, captions=False, photos=False)
@@ -48,12 +48,16 @@ class TestEngine:
         self._log = os.environ.get("SKUREEL_TEST_RENDER_LOG")
         self.rendered: list[str] = []
 
-    def start(self) -> None:
+    def start(self, watch: Watch = UNWATCHED) -> None:
         """Nothing to load."""
 
-    def render(self, shots: Sequence[Shot]) -> list[Rendered | EngineError]:
+    def render(self, shots: Sequence[Shot], watch: Watch = UNWATCHED) -> list[Rendered | EngineError]:
         """One gradient a shot."""
-        return [self._one(shot.scene) for shot in shots]
+        results = []
+        for number, shot in enumerate(shots, 1):
+            results.append(self._one(shot.scene))
+            watch.beat("draw", number, len(shots))
+        return results
 
     def _one(self, scene: Scene) -> Rendered | EngineError:
         start = time.perf_counter()
@@ -89,7 +93,7 @@ class Broken(TestEngine):
 
     __test__ = False
 
-    def start(self) -> None:
+    def start(self, watch: Watch = UNWATCHED) -> None:  # noqa: ARG002 - refuses before there is anything to tell
         """Refuse."""
         raise EngineError("no such checkpoint", retryable=False)
 

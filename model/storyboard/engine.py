@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from model.engine import EngineError, EngineSpec, Rendered, Shot
-from model.storyboard.photo import load_photo
+from model.engine import UNWATCHED, EngineError, EngineSpec, Rendered, Shot, Watch
+from model.photo import load_photo
 from model.storyboard.scene import draw_scene
 from model.storyboard.spec import SPEC
 from model.typeset import FontError, check_fonts
@@ -28,16 +28,20 @@ class Storyboard:
         """One: shots share no work, and a batch would only hold the first of them back."""
         return 1
 
-    def start(self) -> None:
+    def start(self, watch: Watch = UNWATCHED) -> None:  # noqa: ARG002 - nothing takes long
         """Open the typeface. Raises EngineError, not retryable, when it is missing."""
         try:
             check_fonts()
         except FontError as error:
             raise EngineError(f"storyboard: {error}", retryable=False) from error
 
-    def render(self, shots: Sequence[Shot]) -> list[Rendered | EngineError]:
+    def render(self, shots: Sequence[Shot], watch: Watch = UNWATCHED) -> list[Rendered | EngineError]:
         """One result a shot, in order; an unusable photo gives its EngineError in place."""
-        return [_rendered(shot) for shot in shots]
+        results = []
+        for number, shot in enumerate(shots, 1):
+            results.append(_rendered(shot))
+            watch.beat("draw", number, len(shots))
+        return results
 
     def close(self) -> None:
         """Nothing to free."""

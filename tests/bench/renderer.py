@@ -15,7 +15,7 @@ from consumer.service import RENDERER, Service
 from consumer.settings import Topics, load
 from consumer.stream import schemas
 from consumer.stream.codec import SingleObjectCodec
-from model.engine import EngineError, Rendered, Shot
+from model.engine import UNWATCHED, EngineError, Rendered, Shot, Watch
 from model.recipe import Scene
 from tests.bench.events import PARTITIONS, product, write
 from tests.bench.figures import Comparison, Mark, Round, window
@@ -79,9 +79,9 @@ class Watched(TestEngine):
         super().__init__(seconds=SECONDS)
         self.marks: list[Mark] = []
 
-    def render(self, shots: Sequence[Shot]) -> list[Rendered | EngineError]:
+    def render(self, shots: Sequence[Shot], watch: Watch = UNWATCHED) -> list[Rendered | EngineError]:
         """See Engine."""
-        results = super().render(shots)
+        results = super().render(shots, watch)
         for _ in shots:
             # The wall clock: announcements carry no other.
             self.marks.append(Mark(len(self.marks) + 1, time.time(), time.process_time()))

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from model import photo as photo_module
 from model.engine import EngineError
-from model.storyboard import photo as photo_module
-from model.storyboard.photo import load_photo
+from model.photo import load_photo
 from tests.unit.model_storyboard.samples import busy, encoded, product
 
 RED, WHITE = (220, 40, 40), (255, 255, 255)
