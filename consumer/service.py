@@ -44,9 +44,16 @@ from consumer.stream.schemas import SchemaError
 from consumer.stream.status import State
 from consumer.stream.topics import ensure_topics
 from consumer.stream.types import UnavailableError, Worker
-from consumer.wiring import client_options, forget_embedded, open_codec, planning_of, remember_embedded
+from consumer.wiring import (
+    PlanningError,
+    client_options,
+    engine_of,
+    forget_embedded,
+    open_codec,
+    planning_of,
+    remember_embedded,
+)
 from model.engine import Engine, EngineError
-from model.engines import open_engine
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +80,7 @@ _CONFIGURATION = (
     NotADirectoryError,
     StoreError,
     EngineError,
+    PlanningError,
     PortError,
     CatalogError,
 )
@@ -130,7 +138,7 @@ class Service:
 
     def _open(self) -> None:
         settings = self.settings
-        engine = open_engine(settings.engine.name)
+        engine = engine_of(settings)
         self._store = open_store(settings.store, self.metrics)
         log.info("store", kind=settings.store.kind, capabilities=str(self._store.probe()))
         self._find_broker()

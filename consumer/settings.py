@@ -222,11 +222,41 @@ class ClipSettings(_Tree):
         return max(1, round(self.seconds * self.fps))
 
 
+class WanSettings(_Tree):
+    """The wan engine: Wan 2.2 TI2V-5B through diffusers. Needs the gpu extra where it renders."""
+
+    checkpoint: str = ""
+    """Folder of a sealed checkpoint, or the hub id (owner/name) of a fetched one: see `skureel model --help`."""
+    revision: str | None = None
+    """Its revision: needed for a hub id (a full commit) and by planners without the weights; else it must match."""
+    profile: Annotated[str, Field(min_length=1)] = "quality"
+    """fast, fast-704p, quality, quality-704p, cpu-tiny, or the path of a TOML file of your own."""
+    cache: Path = Path(".skureel/models")
+    """Where fetched checkpoints lie."""
+    offline: bool = True
+    """Never ask a hub while running. When off, a missing checkpoint is fetched at the start."""
+    hub_url: str | None = None
+    """Another hub than the libraries' own: a mirror."""
+    hub_token: SecretStr | None = None
+    """For checkpoints that need one."""
+    verify: Literal["digests", "sizes"] = "digests"
+    """What is compared with the checkpoint's manifest at the start: every byte, or file sizes only (faster)."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    """auto (the first GPU, else the CPU), cpu, or cuda:N."""
+    memory: Literal["auto", "resident", "evict", "offload"] = "auto"
+    """What stays on the device: everything, all but what turns with the text encoder, or one part at a time."""
+    batch: Annotated[int | None, Field(ge=1, le=32)] = None
+    """Clips rendered together; by default as the profile says."""
+    compile: bool | None = None
+    """Compile the model at the start; by default as the profile says, and never on a CPU."""
+
+
 class EngineSettings(_Tree):
     """Which engine renders."""
 
     name: str = "storyboard"
-    """'storyboard', or MODULE:FACTORY of an engine of your own (called with no arguments)."""
+    """'storyboard', 'wan', or MODULE:FACTORY of an engine of your own (called with no arguments)."""
+    wan: WanSettings = WanSettings()
 
 
 class Planner(_Tree):

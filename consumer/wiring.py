@@ -10,11 +10,17 @@ from consumer.settings import Kafka, Registry, Settings
 from consumer.stream import schemas
 from consumer.stream.codec import FramedCodec, SingleObjectCodec
 from consumer.stream.registry import RegistryCodec, RegistryOptions
-from model.engine import EngineSpec
+from model.engine import Engine, EngineSpec, ShapeError
+from model.engines import open_engine
 from model.recipe import Encoding
+from model.wan.options import WanOptions
 
 ADDRESS_FILE = Path(".skureel/embedded.json")
 """Where a running service with an embedded broker says where it listens, for commands in the same folder."""
+
+
+class PlanningError(Exception):
+    """Raised when the engine makes no clip of the configured size, length or rate; the message names the setting."""
 
 
 class NoBrokerError(Exception):
@@ -84,17 +90,46 @@ def registry_options(registry: Registry) -> RegistryOptions:
     )
 
 
+def engine_of(settings: Settings) -> Engine:
+    """The configured engine, not yet started. Raises EngineError saying what is wrong with its name or options."""
+    name = settings.engine.name
+    return open_engine(name, wan_options(settings)) if name == "wan" else open_engine(name)
+
+
+def wan_options(settings: Settings) -> WanOptions:
+    """What the settings say of the wan engine. Holds the hub token."""
+    wan, clip = settings.engine.wan, settings.clip
+    return WanOptions(
+        checkpoint=wan.checkpoint,
+        revision=wan.revision,
+        profile=wan.profile,
+        cache=wan.cache,
+        offline=wan.offline,
+        hub_url=wan.hub_url,
+        token=wan.hub_token.get_secret_value() if wan.hub_token else None,
+        digests=wan.verify == "digests",
+        device=wan.device,
+        memory=wan.memory,
+        batch=wan.batch,
+        clip_frames=clip.frames,
+        compile=wan.compile,
+    )
+
+
 def planning_of(settings: Settings, spec: EngineSpec) -> Planning:
-    """What all clips have in common under these settings."""
+    """What all clips have in common under these settings. Raises PlanningError."""
     clip = settings.clip
     width, height = clip.pixels
-    return Planning(
-        engine=spec,
-        width=width,
-        height=height,
-        frames=clip.frames,
-        fps=clip.fps,
-        encoding=Encoding(crf=clip.crf, preset=clip.preset),
-        label=clip.label,
-        producer=clip.producer,
-    )
+    try:
+        return Planning(
+            engine=spec,
+            width=width,
+            height=height,
+            frames=clip.frames,
+            fps=clip.fps,
+            encoding=Encoding(crf=clip.crf, preset=clip.preset),
+            label=clip.label,
+            producer=clip.producer,
+        )
+    except ShapeError as error:
+        raise PlanningError(str(error)) from error

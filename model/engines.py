@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from model.engine import Engine, EngineError
 
-BUILT_IN = {"storyboard": "model.storyboard.engine:Storyboard"}
+BUILT_IN = {"storyboard": "model.storyboard.engine:Storyboard", "wan": "model.wan.engine:Wan"}
 """Name → MODULE:FACTORY."""
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(name: str, *options: Any) -> Engine:
     """A new engine, not yet started. ``name`` is a built-in one or MODULE:FACTORY.
+
+    ``options`` are what its factory is called with: a WanOptions for wan, nothing for the others.
 
     Raises EngineError saying what is wrong with the name.
     """
@@ -22,17 +25,17 @@ def open_engine(name: str) -> Engine:
         known = ", ".join(sorted(BUILT_IN))
         raise EngineError(f"engine {name!r}: neither one of {known} nor MODULE:FACTORY", retryable=False)
     try:
-        factory: Callable[[], Engine] = getattr(importlib.import_module(module_name), factory_name)
+        factory: Callable[..., Engine] = getattr(importlib.import_module(module_name), factory_name)
     except Exception as error:
         # Whatever a module of somebody else's raises while it is imported, the name is what has to change.
         raise EngineError(f"engine {name!r}: {type(error).__name__}: {error}", retryable=False) from error
     try:
-        engine = factory()
+        engine = factory(*options)
     except EngineError:
         raise
     except Exception as error:
         raise EngineError(
-            f"engine {name!r}: calling {factory_name} with no arguments gave {type(error).__name__}: {error}",
+            f"engine {name!r}: calling {factory_name} with {_counted(options)} gave {type(error).__name__}: {error}",
             retryable=False,
         ) from error
     if missing := [part for part in ("spec", "batch_size", "start", "render", "close") if not hasattr(engine, part)]:
@@ -42,3 +45,7 @@ def open_engine(name: str) -> Engine:
             retryable=False,
         )
     return engine
+
+
+def _counted(options: tuple[Any, ...]) -> str:
+    return f"{len(options)} arguments" if options else "no arguments"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from consumer.events import Image, Product
-from model.engine import EngineSpec
-from model.recipe import Dressing, Encoding, Mode, Overlays, Photo, Recipe, Scene
+from model.engine import EngineSpec, Shape, Size, shape_for
+from model.recipe import Dressing, Encoding, Mode, Overlays, Photo, Recipe, RecipeError, Scene
 
 MAIN = "MAIN"
 
@@ -41,7 +41,8 @@ class Words(Protocol):
 class Planning:
     """What every clip has in common: the engine and the output. Sizes in pixels, ``fps`` in frames per second.
 
-    ``label`` and ``producer`` are used for engines whose pixels a model invents, and only for those.
+    ``label`` and ``producer`` are used for engines whose pixels a model invents, and only for those. Raises ShapeError
+    where the engine makes no such clip.
     """
 
     engine: EngineSpec
@@ -55,8 +56,12 @@ class Planning:
     variant: str = "default"
     dressing: Dressing = field(init=False)
     """The same for all products while there is no promo: made once, so that its digest is made once too."""
+    base: Shape = field(init=False)
+    """The base clip that the engine makes, from which the output is cropped and scaled."""
 
     def __post_init__(self) -> None:
+        shape = shape_for(self.engine, Size(self.width, self.height), self.frames, self.fps)
+        object.__setattr__(self, "base", shape)
         generative = self.engine.generative
         dressing = Dressing(
             overlays=Overlays(
@@ -86,8 +91,15 @@ def main_image(images: tuple[Image, ...]) -> Image | None:
 
 
 def mode_of(product: Product, planning: Planning) -> Mode:
-    """``image`` when the engine can start from a photo and the product has one."""
-    return "image" if planning.engine.photos and product.images else "text"
+    """``image`` when the engine can start from a photo and the product has one.
+
+    Raises RecipeError where the engine can start from nothing that the product has.
+    """
+    if planning.engine.photos and product.images:
+        return "image"
+    if not planning.engine.texts:
+        raise RecipeError(f"images: empty, and the {planning.engine.name} engine starts from photos only")
+    return "text"
 
 
 def photo_of(product: Product) -> Photo | None:
@@ -97,7 +109,7 @@ def photo_of(product: Product) -> Photo | None:
 
 
 def recipe_of(product: Product, words: Words, planning: Planning) -> Recipe:
-    """Everything that decides the product's clip. Raises RecipeError when the photo's digest is not one.
+    """Everything that decides the product's clip. Raises RecipeError when the photo's digest is not one, or missing.
 
     What the engine does not use does not enter: a photo or a caption it cannot show must not cost a new clip.
     """
@@ -107,15 +119,15 @@ def recipe_of(product: Product, words: Words, planning: Planning) -> Recipe:
         scene=Scene(
             mode=mode,
             prompt=words.prompt,
-            negative_prompt=words.negative_prompt,
+            negative_prompt=words.negative_prompt if engine.negative else "",
             photo=photo_of(product) if mode == "image" else None,
             captions=words.captions if engine.captions else (),
             # Captions are in the product's own language, and it decides their type; without them, only words count.
             locale=product.locale if engine.captions else words.locale,
             seed=seed_of(product.product_id, planning.variant),
-            width=planning.width,
-            height=planning.height,
-            frames=planning.frames,
+            width=planning.base.width,
+            height=planning.base.height,
+            frames=planning.base.frames,
             fps=planning.fps,
             steps=engine.steps,
             guidance=engine.guidance,

@@ -9,6 +9,10 @@ import pytest
 
 from model.engine import EngineError
 from model.engines import BUILT_IN, open_engine
+from model.wan.options import WanOptions
+
+OPTIONS = {"wan": (WanOptions(checkpoint="owner/name", revision="0" * 40),)}
+"""What an engine must be told before it can say what it is. No weights: a planner has none."""
 
 OWN = """
 from model.engine import EngineError, EngineSpec
@@ -44,7 +48,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_built_in_engines_open(name: str) -> None:
     """Every built-in name gives an engine of that name, not started."""
-    engine = open_engine(name)
+    engine = open_engine(name, *OPTIONS.get(name, ()))
     assert engine.spec.name == name
     assert engine.batch_size >= 1
     engine.close()
@@ -58,8 +62,8 @@ def test_an_engine_of_ones_own(own: str) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("", "neither one of storyboard nor MODULE:FACTORY"),
-        ("stoyboard", "neither one of storyboard nor MODULE:FACTORY"),
+        ("", "neither one of storyboard, wan nor MODULE:FACTORY"),
+        ("stoyboard", "neither one of storyboard, wan nor MODULE:FACTORY"),
         (":", "neither one of"),
         ("json:", "neither one of"),
         (":loads", "neither one of"),

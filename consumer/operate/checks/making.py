@@ -8,9 +8,9 @@ from consumer.operate.checks.finding import Check, Finding, fail, ok, warn
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.prompts import Prompts
 from consumer.settings import Settings
+from consumer.wiring import PlanningError, engine_of, planning_of
 from model.encode import choose_codec
 from model.engine import EngineError
-from model.engines import open_engine
 from model.errors import CodecError
 from model.typeset import FontError, check_fonts
 
@@ -60,13 +60,18 @@ def _templates(settings: Settings) -> Iterator[Finding]:
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:
-    name = settings.engine.name
     try:
-        engine = open_engine(name)
+        engine = engine_of(settings)
     except EngineError as error:
-        yield fail("engine", str(error), "set engine.name to storyboard or to MODULE:FACTORY of an installed engine")
+        todo = "set engine.name to storyboard, wan, or MODULE:FACTORY of an installed engine"
+        yield fail("engine", str(error), todo if "engine.wan" not in str(error) else "see `skureel model --help`")
         return
     spec = engine.spec
+    try:
+        planning_of(settings, spec)
+    except PlanningError as error:
+        yield fail("engine", str(error), "change the setting named, or choose another engine or profile")
+        return
     found = f"{spec.name} {spec.revision}, {'generative' if spec.generative else 'not generative'}"
     if spec.generative and settings.clip.producer is None:
         todo = "set clip.producer: generated clips must carry a ContentProducer code"
