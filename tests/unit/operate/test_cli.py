@@ -12,6 +12,8 @@ from tests.commands import program, skureel
 
 COMMANDS = sorted(command.name or str(getattr(command.callback, "__name__", "")) for command in app.registered_commands)
 
+GROUPS = sorted(str(group.typer_instance.info.name) for group in app.registered_groups if group.typer_instance)
+
 
 def test_help_lists_every_command_in_a_line() -> None:
     """One usable line a command: none is cut, each ends its sentence."""
@@ -22,7 +24,7 @@ def test_help_lists_every_command_in_a_line() -> None:
         assert "…" not in listed
         assert "..." not in listed
         summaries = dict(re.findall(r"^  (\w+)  +(\S.*)$", listed, re.MULTILINE))
-        assert sorted(summaries) == COMMANDS
+        assert sorted(summaries) == sorted([*COMMANDS, *GROUPS])
         assert all(summary.endswith(".") for summary in summaries.values())
 
 
