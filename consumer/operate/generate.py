@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from json import dumps
 from pathlib import Path
 
-from rich.console import Console
-
-from consumer.settings import ClipSettings, Settings
+from consumer.operate.progress import Bar, shown
+from consumer.settings import Settings
+from consumer.wiring import PlanningError, engine_of, planning_of
 from model.encode import encode_base
-from model.engine import Engine, EngineError, EngineSpec, Shot
-from model.engines import open_engine
+from model.engine import Engine, EngineError, EngineSpec, Rendered, Shot
 from model.errors import ClipError
 from model.finish import Finished, finish
 from model.inspect import inspect_file, inspect_frames
-from model.recipe import Dressing, Encoding, Overlays, Photo, Recipe, RecipeError, Scene
-
-Tell = Callable[[str], None]
+from model.recipe import Photo, Recipe, RecipeError, Scene
 
 
 class GenerateError(Exception):
@@ -44,77 +41,72 @@ class Wish:
     seed: int = 0
 
 
-def recipe_of(wish: Wish, clip: ClipSettings, spec: EngineSpec) -> Recipe:
+def recipe_of(wish: Wish, settings: Settings, spec: EngineSpec) -> Recipe:
     """The recipe of a wish: the planner's rules, with the words taken as they are. Raises WishError, RecipeError."""
     if not wish.prompt.strip():
         raise WishError("the prompt is empty: say what is to be seen")
-    width, height = clip.pixels
     photo = Photo(url="file:", sha256=hashlib.sha256(wish.photo).hexdigest()) if wish.photo else None
     if photo and not spec.photos:
         raise WishError(f"the {spec.name} engine takes no photo: leave out --image, or choose another engine")
-    if spec.generative and clip.producer is None:
+    if not photo and not spec.texts:
+        raise WishError(f"the {spec.name} engine starts from a photo: give --image")
+    if spec.generative and settings.clip.producer is None:
         raise WishError("clip.producer is not set: generated clips must carry a ContentProducer code")
+    try:
+        planning = planning_of(settings, spec)
+    except PlanningError as error:
+        raise WishError(str(error)) from error
     return Recipe(
         scene=Scene(
             mode="image" if photo else "text",
             prompt=wish.prompt,
-            negative_prompt=wish.negative_prompt,
+            negative_prompt=wish.negative_prompt if spec.negative else "",
             photo=photo,
             captions=(wish.captions or (wish.prompt,)) if spec.captions else (),
             locale=wish.locale,
             seed=wish.seed,
-            width=width,
-            height=height,
-            frames=clip.frames,
-            fps=clip.fps,
+            width=planning.base.width,
+            height=planning.base.height,
+            frames=planning.base.frames,
+            fps=planning.fps,
             steps=spec.steps,
             guidance=spec.guidance,
             engine=spec.name,
             engine_revision=spec.revision,
         ),
-        dressing=Dressing(
-            overlays=Overlays(
-                width=width,
-                height=height,
-                label=clip.label if spec.generative else None,
-                encoding=Encoding(crf=clip.crf, preset=clip.preset),
-            ),
-            producer=clip.producer if spec.generative else None,
-        ),
+        dressing=planning.dressing,
     )
 
 
 def generate(
-    wish: Wish, clip: ClipSettings, engine: Engine, output: Path, tell: Tell
-) -> tuple[Recipe, Finished, float]:
-    """Render, inspect, dress and write. Gives the recipe, the finished clip and the engine's seconds.
+    wish: Wish, settings: Settings, engine: Engine, output: Path, bar: Bar
+) -> tuple[Recipe, Finished, Rendered]:
+    """Render, inspect, dress and write. Gives the recipe, the finished clip and what the engine said of its work.
 
     Raises GenerateError when the engine or the inspection refuses; the file is then not touched.
     """
-    recipe = recipe_of(wish, clip, engine.spec)
+    recipe = recipe_of(wish, settings, engine.spec)
     with _unfinished(output) as unfinished:
-        tell("load")
         try:
-            engine.start()
-            tell("render")
-            (rendered,) = engine.render([Shot(scene=recipe.scene, photo=wish.photo)])
+            engine.start(bar)
+            bar.told("render")
+            (rendered,) = engine.render([Shot(scene=recipe.scene, photo=wish.photo)], bar)
         finally:
             engine.close()
         if isinstance(rendered, EngineError):
             raise GenerateError(f"the engine refused: {rendered}")
-        tell("inspect")
+        bar.told("inspect")
         report = inspect_frames(rendered.frames, recipe.scene)
         if not report.passed:
             raise GenerateError("the clip failed inspection: " + "; ".join(f.message for f in report.faults))
-        tell("encode")
+        bar.told("encode")
         finished = finish(encode_base(rendered.frames, recipe.scene.fps), recipe, generative=engine.spec.generative)
         checked = inspect_file(finished.data, recipe)
         if not checked.passed:
             raise GenerateError("the finished file failed inspection: " + "; ".join(f.message for f in checked.faults))
-        tell("write")
         unfinished.write_bytes(finished.data)
         unfinished.replace(output)
-    return recipe, finished, rendered.seconds
+    return recipe, finished, rendered
 
 
 @contextmanager
@@ -147,17 +139,16 @@ def _photo(image: Path | None) -> bytes | None:
 
 
 def run(settings: Settings, wish: Wish, *, image: Path | None, output: Path, json: bool) -> None:
-    """The command: a spinner while it works, then what was made. Raises GenerateError."""
+    """The command: a bar while it works, then what was made. Raises GenerateError."""
     wish = replace(wish, photo=_photo(image))
     start = time.perf_counter()
-    console = Console(stderr=True)
-    with console.status("load", spinner="dots") as status:
+    with shown() as bar:
         try:
-            engine = open_engine(settings.engine.name)
+            engine = engine_of(settings)
         except EngineError as error:
             raise WishError(str(error)) from error
         try:
-            recipe, finished, seconds = generate(wish, settings.clip, engine, output, status.update)
+            recipe, finished, rendered = generate(wish, settings, engine, output, bar)
         except RecipeError as error:
             raise WishError(str(error)) from error
         except (EngineError, ClipError, OSError) as error:
@@ -173,7 +164,10 @@ def run(settings: Settings, wish: Wish, *, image: Path | None, output: Path, jso
         "duration": round(probe.duration, 3),
         "codec": probe.codec,
         "engine": recipe.scene.engine,
-        "engine_seconds": round(seconds, 3),
+        "engine_revision": recipe.scene.engine_revision,
+        "engine_seconds": round(rendered.seconds, 3),
+        "stages": {stage: round(seconds, 3) for stage, seconds in rendered.stages.items()},
+        "figures": {name: float(f"{figure:.6g}") for name, figure in rendered.figures.items()},
         "total_seconds": round(time.perf_counter() - start, 3),
         "recipe": recipe.digest,
         "labels": list(finished.labels),

@@ -12,14 +12,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 from consumer.operate.generate import Wish, WishError, generate, recipe_of
-from consumer.settings import ClipSettings
+from consumer.operate.progress import shown
+from consumer.settings import ClipSettings, Settings
 from model.engine import EngineError, EngineSpec
 from model.engines import open_engine
 from model.probe import probe
 from tests.commands import program, skureel
 
 WISH = ("generate", "--prompt", "a red kettle on a table", "--size", "320x240", "--seconds", "0.5")
-SMALL = ClipSettings(size="320x240", seconds=0.5)
+SMALL = Settings(clip=ClipSettings(size="320x240", seconds=0.5))
 
 ENGINES = '''
 import numpy as np
@@ -30,18 +31,18 @@ class Plain:
     spec = EngineSpec(name="plain", revision="1", generative=False, captions=False, photos=False)
     batch_size = 1
     closed = []
-    def start(self): pass
-    def render(self, shots):
+    def start(self, watch): pass
+    def render(self, shots, watch):
         scene = shots[0].scene
         shape = (scene.frames, scene.height, scene.width, 3)
         return [Rendered(frames=np.zeros(shape, np.uint8), seconds=0.0)]
     def close(self): self.closed.append(type(self).__name__)
 
 class Refusing(Plain):
-    def render(self, shots): return [EngineError("not this one", retryable=False)]
+    def render(self, shots, watch): return [EngineError("not this one", retryable=False)]
 
 class Dead(Plain):
-    def start(self): raise EngineError("no device", retryable=False)
+    def start(self, watch): raise EngineError("no device", retryable=False)
 
 class Generative(Plain):
     spec = EngineSpec(name="plain", revision="1", generative=True, captions=False, photos=True)
@@ -119,7 +120,7 @@ def test_a_clip_of_a_photo(tmp_path: Path, kind: str) -> None:
         (("--image", "broken.png"), 1, "the engine refused: "),
         (("-o", "."), 2, "is a folder; name the file"),
         (("-o", "empty.png/clip.mp4"), 2, "cannot be written"),
-        (("--engine", "stoyboard"), 2, "engine 'stoyboard': neither one of storyboard nor"),
+        (("--engine", "stoyboard"), 2, "engine 'stoyboard': neither one of storyboard, wan nor"),
         (("--engine", "generate_engines:Refusing"), 1, "the engine refused: not this one"),
         (("--engine", "generate_engines:Dead"), 1, "no device"),
         (("--engine", "generate_engines:Generative"), 2, "clip.producer is not set"),
@@ -147,8 +148,8 @@ def test_what_gives_no_clip(tmp_path: Path, arguments: tuple[str, ...], code: in
 def test_the_engine_is_closed_whatever_happens(engines: str, tmp_path: Path) -> None:
     """A device is given back after a refusal and after a start that failed; not started, it needs no closing."""
     for name, error in (("Refusing", "refused"), ("Dead", "no device")):
-        with pytest.raises((EngineError, RuntimeError, Exception), match=error):
-            generate(Wish(prompt="x"), SMALL, open_engine(f"{engines}:{name}"), tmp_path / "a.mp4", lambda _: None)
+        with pytest.raises((EngineError, RuntimeError, Exception), match=error), shown() as bar:
+            generate(Wish(prompt="x"), SMALL, open_engine(f"{engines}:{name}"), tmp_path / "a.mp4", bar)
     assert sys.modules[engines].Plain.closed == ["Refusing", "Dead"]
 
 
@@ -165,7 +166,7 @@ def test_recipes_of_wishes() -> None:
     assert titled.scene.captions == ("Kettle", "Hot")
     silent = recipe_of(Wish(prompt="a kettle", captions=("Kettle",)), SMALL, spec(captions=False))
     assert silent.scene.captions == ()
-    labelled = SMALL.model_copy(update={"producer": "0" * 27})
+    labelled = SMALL.model_copy(update={"clip": SMALL.clip.model_copy(update={"producer": "0" * 27})})
     generated = recipe_of(Wish(prompt="a kettle", photo=b"x"), labelled, spec(generative=True))
     assert (generated.scene.mode, generated.dressing.overlays.label) == ("image", "AI生成")
     assert generated.dressing.producer == "0" * 27
