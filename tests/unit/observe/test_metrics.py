@@ -25,7 +25,7 @@ from consumer.observe.metrics import (
 )
 
 ALL = pytest.mark.parametrize("spec", CATALOGUE, ids=[spec.name for spec in CATALOGUE])
-UNITS = ("_seconds", "_seconds_total", "_total", "_bytes_total", "_records", "_partitions", "_info")
+UNITS = ("_seconds", "_seconds_total", "_total", "_bytes_total", "_bytes", "_ratio", "_records", "_partitions", "_info")
 UNITLESS = {"skureel_paused", "skureel_stage_waiting"}
 """A flag, and a count of clips."""
 UNBOUNDED = {"id", "product", "product_id", "variant", "promo", "promo_id", "offset", "partition", "key", "digest",
