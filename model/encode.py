@@ -29,6 +29,7 @@ from PIL import Image
 
 from model.boxes import check_counts
 from model.colour import Converter, Picture, Planar, planar_array, planar_frame
+from model.demux import BOUNDED, MAX_SIDE, open_mp4
 from model.engine import Frames
 from model.errors import BoxError, CodecError, DecodeError, EncodeError
 from model.recipe import Encoding
@@ -38,7 +39,6 @@ _log = logging.getLogger(__name__)
 BASE = Encoding(crf=16, preset="ultrafast", gop=24)
 """How a base clip is stored: visually lossless (53…60 dB on storyboards, 43 dB on grainy pans) and quick to encode and
 to decode, for that is done again with every dressing."""
-MAX_SIDE = 4096
 MAX_FRAMES = 4000
 """Larger files are refused before their pictures are decoded: a small file can claim a great many."""
 
@@ -49,8 +49,6 @@ _QUICK = ("ultrafast", "superfast", "veryfast")
 _QUICKER = ":subme=1:b-adapt=0:weightp=0"
 """Laid over x264's quick presets: a third less time than plain veryfast for the same size and PSNR (measured on
 storyboards and on noisy pans), since product clips move gently and have no cuts or fades to search for."""
-_BOUNDED = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
-"""Told to libav as well: it decodes a first frame, whose own header may claim any size, when it opens a file."""
 _PROBE_SIZE = 128  # pixels; hardware encoders refuse smaller pictures
 
 
@@ -249,11 +247,10 @@ def _decoded(data: bytes) -> Iterator[av.VideoFrame]:
     """Frames in order. Ends with DecodeError when one is damaged or fewer come out than the headers promise."""
     try:
         check_counts(data, MAX_FRAMES)
-        # The format is named: left to guess, the demuxers would follow playlists to other files and addresses.
-        with av.open(io.BytesIO(data), format="mp4", mode="r", options=_BOUNDED) as container:
-            stream = _video_of(cast("Any", container).streams.video)
+        with open_mp4(data) as container:
+            stream = _video_of(container.streams.video)
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = {"err_detect": "explode", **_BOUNDED}
+            stream.codec_context.options = {"err_detect": "explode", **BOUNDED}
             count = 0
             for frame in container.decode(stream):
                 count += 1
