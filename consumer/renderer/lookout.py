@@ -110,6 +110,6 @@ class Lookout:
         return None
 
     def _tell(self, event: str, **facts: object) -> None:
-        if self._loud:
+        if self._loud and self._wanted is not None:
             self._told = time.monotonic()
         (log.info if self._loud else log.debug)(event, engine=self._engine, products=list(self.products), **facts)
