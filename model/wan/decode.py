@@ -82,6 +82,8 @@ class StreamDecoder:
     Equal to ``AutoencoderKLWan.decode``, clamped, within 1e-5 in float32.
     """
 
+    # Weights made in inference mode, which the caller may be in, would leave the vae with tensors of that kind.
+    @torch.inference_mode(mode=False)
     def __init__(
         self, vae: Any, options: DecodeOptions | None = None, *, device: torch.device | str | None = None
     ) -> None:
@@ -94,6 +96,11 @@ class StreamDecoder:
         self._kernels = _compiled(self.options.backend) if self.options.compile else PLAIN
         self._mean = torch.tensor(vae.config.latents_mean, device=self.device).view(-1, 1, 1)
         self._std = torch.tensor(vae.config.latents_std, device=self.device).view(-1, 1, 1)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the latents: 48."""
+        return self._mean.shape[0]
 
     def decode(self, latents: Tensor, *, on_frame: OnFrame = _unwatched) -> Iterator[Tensor]:
         """The frames of a clip, in order, in chunks: one frame, then four for each further latent frame.
@@ -115,31 +122,31 @@ class StreamDecoder:
     ) -> Iterator[Tensor]:
         """The same from overlapping tiles: for when memory is short.
 
-        ``tile``: height and width in latent cells; None: two by two tiles, which need a third of the memory and a
-        third more work at 832×480 (less than a third would take narrower tiles, whose overlap costs more than it
-        saves). ``overlap``: cells shared by neighbours, blended linearly.
+        ``tile``: height and width in latent cells; None: two by two tiles, which at 832×480 need a third of the memory
+        and a third more work (three by three: a fifth, and two thirds more). ``overlap``: cells shared by neighbours,
+        blended linearly.
 
-        Tiles are decoded one after the other through the whole clip, and gathered in the host's memory (float32), for
-        most of what a decode holds is what it remembers of earlier frames: to hold that for every tile at once would
-        save nothing. So chunks come only when all tiles are done, while ``on_frame`` counts the latent frames of each.
+        Tiles are decoded one after the other through the whole clip, and gathered in the host's memory (float32): most
+        of what a decode holds is what it remembers of earlier frames, and to hold that for every tile at once would
+        save nothing. So chunks come only when all tiles are done; ``on_frame`` counts the latent frames of each.
 
         Equal to ``decode`` where one tile covers everything, otherwise alike: convolutions and attention end at a
         tile's edge. Raises ValueError for a tile that is not larger than the overlap.
         """
         self._check(latents)
         height, width = latents.shape[-2:]
-        tile = tile or ((height + overlap + 1) // 2, (width + overlap + 1) // 2)
+        least = overlap + 1  # where a side is hardly longer than the overlap, one tile covers it
+        tile = tile or (max(least, (height + least) // 2), max(least, (width + least) // 2))
         return self._tiled(latents, cut(height, width, tile, overlap), on_frame)
 
     def _check(self, latents: Tensor) -> None:
-        channels = self._mean.shape[0]
-        if latents.dim() != 5 or latents.shape[:2] != (1, channels) or 0 in latents.shape:
-            raise ValueError(f"latents: {tuple(latents.shape)}: wanted (1, {channels}, frames, height, width)")
+        if latents.dim() != 5 or latents.shape[:2] != (1, self.channels) or 0 in latents.shape:
+            raise ValueError(f"latents: {tuple(latents.shape)}: wanted (1, {self.channels}, frames, height, width)")
 
     @torch.no_grad()
     def _chunks(self, latents: Tensor, on_frame: OnFrame) -> Iterator[Tensor]:
         cells = latents[0].transpose(0, 1).to(self.device, torch.float32) * self._std + self._mean
-        stream = _Stream(self._weights, self._kernels, self.options)
+        stream = _Stream(self._weights, self._kernels, self.options, self._layout.memory)
         total = cells.shape[0]
         for index in range(total):
             cell = cells[index : index + 1].to(self.options.dtype).contiguous(memory_format=self._layout.memory)
@@ -168,99 +175,87 @@ def _after(on_frame: OnFrame, before: int, tiles: int) -> OnFrame:
     return lambda done, total: on_frame(before * total + done, tiles * total)
 
 
+Place = tuple[int, int, int]
+"""Of a causal convolution: its block, its residual (or what stands behind the last), and which of the two in it."""
+ENTRANCE, MIDDLE, EXIT = -3, -2, -1
+"""Blocks outside the numbered ones."""
+
+
 @dataclass(slots=True)
 class _Stream:
-    """One decode: the blocks' order, and what their causal convolutions remember."""
+    """One decode: the blocks' order in time, and what their causal convolutions remember."""
 
     weights: Weights
     kernels: Kernels
     options: DecodeOptions
+    memory: torch.memory_format
     begun: bool = False
     """The first latent frame is through."""
-    pasts: dict[tuple[int, int], Past] = field(default_factory=dict)
-    pairs: dict[tuple[int, int], tuple[Past, Past]] = field(default_factory=dict)
+    pasts: dict[Place, Past] = field(default_factory=dict)
 
     def frames(self, cell: Tensor) -> Iterator[Tensor]:
-        """The frames of one latent frame, (1, 48, h, w), in pieces of at most ``frames_at_once``."""
+        """The pictures of one latent frame, (1, 48, h, w), in pieces of at most ``frames_at_once``."""
         frames = F.conv2d(cell, *self.weights.post)
-        past = self._past(key := (ENTRANCE, 0), self.weights.enter, frames)
-        frames, self.pasts[key] = decoder.causal(frames, self.weights.enter, past)
+        place, enter = (ENTRANCE, 0, 0), self.weights.enter
+        frames, self.pasts[place] = decoder.causal(frames, enter, self._past(place, enter, frames))
         before, attention, behind = self.weights.middle
-        frames = self._residual((MIDDLE, 0), frames, before)
-        frames = self._residual((MIDDLE, 1), self.kernels.attended(frames, attention), behind)
+        frames = self._residual(MIDDLE, 0, frames, before)
+        frames = self._residual(MIDDLE, 1, self.kernels.attended(frames, attention), behind)
         yield from self._climb(frames, 0)
         self.begun = True
 
     def _climb(self, frames: Tensor, level: int) -> Iterator[Tensor]:
         """Depth first: a piece goes through all the blocks above before the next one enters this block."""
         if level == len(self.weights.blocks):
-            key = (EXIT, 0)
-            past = self._past(key, self.weights.leave, frames)
-            picture, self.pasts[key] = self.kernels.pixels(frames, self.weights.gain, self.weights.leave, past)
+            place, leave = (EXIT, 0, 0), self.weights.leave
+            past = self._past(place, leave, frames)
+            picture, self.pasts[place] = self.kernels.pixels(frames, self.weights.gain, leave, past)
             yield picture
             return
-        for piece in frames.split(self.options.frames_at_once):
+        for piece in torch.split(frames, self.options.frames_at_once):
             yield from self._climb(self._block(level, piece, self.weights.blocks[level]), level + 1)
 
     def _block(self, level: int, source: Tensor, block: Block) -> Tensor:
         frames = source
         for index, weights in enumerate(block.residuals):
-            frames = self._residual((level, index), frames, weights)
+            frames = self._residual(level, index, frames, weights)
         rise = block.rise
         if rise is None:
             return frames
         if rise.doubling is not None and self.begun:
             # The clip's first frame is not doubled, nor seen here later: the second latent frame follows on black.
-            key = (level, len(block.residuals))
-            past = self._past(key, rise.doubling, frames)
-            frames, self.pasts[key] = self.kernels.doubled(frames, rise.doubling, past)
+            place = (level, len(block.residuals), 0)
+            past = self._past(place, rise.doubling, frames)
+            frames, self.pasts[place] = self.kernels.doubled(frames, rise.doubling, past)
         return self.kernels.risen(frames, source, rise)
 
-    def _residual(self, key: tuple[int, int], frames: Tensor, weights: Residual) -> Tensor:
-        pasts = self.pairs.get(key)
-        if pasts is None:
-            pasts = (self._black(weights.conv1, frames), self._black(weights.conv2, frames))
-        frames, self.pairs[key] = self.kernels.residual(frames, weights, pasts)
+    def _residual(self, level: int, index: int, frames: Tensor, weights: Residual) -> Tensor:
+        first, second = (level, index, 0), (level, index, 1)
+        pasts = self._past(first, weights.conv1, frames), self._past(second, weights.conv2, frames)
+        frames, (self.pasts[first], self.pasts[second]) = self.kernels.residual(frames, weights, pasts)
         return frames
 
-    def _past(self, key: tuple[int, int], conv: Causal, frames: Tensor) -> Past:
-        past = self.pasts.get(key)
-        return self._black(conv, frames) if past is None else past
-
-    def _black(self, conv: Causal, frames: Tensor) -> Past:
-        """Before the first frame: nothing, which costs nothing; compiled, zeros, so that one graph serves all frames."""
-        if not self.options.compile:
-            return ()
-        _, _, height, width = frames.shape
-        nothing = torch.zeros(
-            (1, conv.bias.shape[0], height, width), dtype=frames.dtype, device=frames.device
-        ).contiguous(memory_format=_memory(self.options))
-        return nothing, nothing.clone(memory_format=torch.preserve_format)
-
-
-ENTRANCE, MIDDLE, EXIT = -3, -2, -1
-"""Places of what is remembered outside the numbered blocks."""
-
-
-def _memory(options: DecodeOptions) -> torch.memory_format:
-    return torch.channels_last if options.channels_last else torch.contiguous_format
+    def _past(self, place: Place, conv: Causal, frames: Tensor) -> Past:
+        """Before the first frame nothing, which costs nothing; compiled, zeros, so that one graph serves all frames."""
+        past = self.pasts.get(place)
+        if past is None and self.options.compile:
+            shape = (1, conv.bias.shape[0], *frames.shape[2:])
+            nothing = torch.zeros(shape, dtype=frames.dtype, device=frames.device).contiguous(memory_format=self.memory)
+            return nothing, nothing.clone()
+        return past or ()
 
 
 def _compiled(backend: str) -> Kernels:
     """Each function for itself, shape by shape, with shapes counted for this decoder alone."""
-    return Kernels(
-        *(
-            torch.compile(
-                function,
-                fullgraph=True,
-                dynamic=False,
-                backend=backend,
-                recompile_limit=RECOMPILES,
-                isolate_recompiles=True,
-            )
-            for function in PLAIN
-        )
-    )
+    settings: dict[str, Any] = {
+        "fullgraph": True,
+        "dynamic": False,
+        "backend": backend,
+        "recompile_limit": RECOMPILES,
+        "isolate_recompiles": True,
+    }
+    compiled: list[Any] = [torch.compile(function, **settings) for function in PLAIN]
+    return Kernels(*compiled)
 
 
 def agreement(
@@ -269,11 +264,10 @@ def agreement(
     """How alike two decoders of the same weights are: PSNR in dB, infinite where they are equal.
 
     Both decode the same latents, drawn from ``seed``, of ``frames`` latent frames of ``grid`` (height, width) cells.
-    Ask it before decoding in bfloat16: 40 dB, an error of one level in a hundred as root mean square (2.55 of 255),
-    is what an eye does not find in moving pictures.
+    Ask it before decoding in bfloat16. 40 dB is a root mean square error of a hundredth of the range, 2.5 levels of
+    255: what codecs of good quality leave behind.
     """
-    channels = 48
-    latents = torch.randn((1, channels, frames, *grid), generator=torch.Generator().manual_seed(seed))
+    latents = torch.randn((1, one.channels, frames, *grid), generator=torch.Generator().manual_seed(seed))
     squares = [
         (mine.cpu() - theirs.cpu()).square().mean(dim=(1, 2, 3))
         for mine, theirs in zip(one.decode(latents), other.decode(latents), strict=True)

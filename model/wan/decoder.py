@@ -228,7 +228,8 @@ def _plus(used_up: Tensor, more: Tensor) -> Tensor:
 
 def _scale(frames: Tensor) -> Tensor:
     """One over each pixel's length, float32."""
-    return torch.linalg.vector_norm(frames, dim=1, keepdim=True, dtype=torch.float32).clamp_min(EPSILON).reciprocal()
+    length: Tensor = torch.linalg.vector_norm(frames, dim=1, keepdim=True, dtype=torch.float32)
+    return length.clamp_min(EPSILON).reciprocal()
 
 
 def normed(frames: Tensor, gain: Tensor) -> Tensor:
@@ -265,7 +266,8 @@ def attended(frames: Tensor, weights: Attention) -> Tensor:
     count, channels, height, width = frames.shape
     qkv = F.conv2d(normed(frames, weights.gain), *weights.qkv)
     tokens = qkv.reshape(count, 1, 3 * channels, height * width).transpose(2, 3).contiguous()
-    seen = F.scaled_dot_product_attention(*tokens.chunk(3, dim=-1))
+    query, key, value = tokens.chunk(3, dim=-1)
+    seen = F.scaled_dot_product_attention(query, key, value)
     image = seen.squeeze(1).transpose(1, 2).reshape(count, channels, height, width)
     return frames + F.conv2d(image, *weights.out)
 
@@ -314,13 +316,13 @@ def _corner(frames: Tensor, source: Tensor, weights: Rise, row: int, column: int
     shares = source.shape[1] // out
     times = min(shares, 2) if weights.doubling is not None else 1
     rows = min(shares // times, 2)
-    cells = source.unflatten(1, (out, times, rows, shares // times // rows))
+    cells = torch.unflatten(source, 1, (out, times, rows, shares // times // rows))
     cells = cells[:, :, :, min(row, rows - 1), min(column, cells.shape[4] - 1)].transpose(1, 2)
     each = count // source.shape[0]
     if times > each:
         # The first latent frame becomes one frame: it is the second of the two.
         cells = cells[:, -each:]
-    grown.unflatten(0, (-1, each)).add_(cells)
+    torch.unflatten(grown, 0, (-1, each)).add_(cells)
     return grown
 
 
@@ -328,5 +330,5 @@ def pixels(frames: Tensor, gain: Tensor, conv: Causal, past: Past) -> tuple[Tens
     """The picture, (frames, 3, 2h, 2w) in [-1, 1], float32. Uses up ``frames``; ``past`` as in ``causal``."""
     patches, past = causal(activated_(frames, gain), conv, past)
     # Channels are colour, column, row of a patch of 2×2 pixels.
-    picture = patches.float().unflatten(1, (-1, 2, 2)).transpose(2, 3).flatten(1, 3)
+    picture = torch.unflatten(patches.float(), 1, (-1, 2, 2)).transpose(2, 3).flatten(1, 3)
     return F.pixel_shuffle(picture, 2).clamp_(-1, 1), past

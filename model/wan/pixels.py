@@ -47,7 +47,7 @@ def collect(chunks: Iterable[Tensor], frames: int, size: Size | None = None) -> 
         levels = to_uint8(chunk, size)
         if clip is None:
             clip = torch.empty((frames, *levels.shape[1:]), dtype=torch.uint8, pin_memory=levels.is_cuda)
-            copies = torch.cuda.Stream(levels.device) if levels.is_cuda else None
+            copies = torch.cuda.Stream(levels.device) if levels.is_cuda else None  # type: ignore[no-untyped-call]
         if done + len(levels) > frames:
             raise ChunkError(f"chunks: more than {frames} frames")
         _copy(levels, clip[done : done + len(levels)], copies)

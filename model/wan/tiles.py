@@ -25,7 +25,7 @@ def cut(height: int, width: int, tile: tuple[int, int], overlap: int, *, cell: i
 
     ``cell``: pixels a side of a cell, for the shares. Raises ValueError for a tile that is not larger than the overlap.
     """
-    if overlap < 0 or min(tile) <= overlap:
+    if overlap < 0 or any(size <= overlap and size < whole for size, whole in zip(tile, (height, width), strict=True)):
         raise ValueError(f"tile: {tile} cells with an overlap of {overlap}: larger than the overlap is wanted")
     rows, columns = _spread(height, tile[0], overlap), _spread(width, tile[1], overlap)
     return [
@@ -60,9 +60,7 @@ def _shares(spans: list[slice], length: int, cell: int) -> Iterator[Tensor]:
         yield ramp / total[span.start * cell : span.stop * cell]
 
 
-def blended(
-    decodes: Iterable[tuple[Tile, Iterable[Tensor]]], shape: tuple[int, int, int, int], cell: int
-) -> Tensor:
+def blended(decodes: Iterable[tuple[Tile, Iterable[Tensor]]], shape: tuple[int, int, int, int], cell: int) -> Tensor:
     """The whole clip, (frames, 3, height, width) float32 in the host's memory, of the chunks of each tile in turn."""
     clip = torch.zeros(shape)
     for tile, chunks in decodes:
