@@ -103,7 +103,7 @@ def resolve(
     A hub id needs the full commit, is looked for in the cache, and is fetched only when not ``offline``. Files are
     not verified here. Raises CheckpointError.
     """
-    if (folder := Path(name)).is_dir():
+    if name and (folder := Path(name)).is_dir():
         checkpoint = open_checkpoint(folder)
         if revision is not None and revision not in {checkpoint.revision, checkpoint.content}:
             raise CheckpointError(

@@ -9,7 +9,7 @@ import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from model.wan.manifest import CheckpointError
@@ -70,7 +70,7 @@ class Hub:
     library: Any
     endpoint: str | None = None
     """None: the library's own default."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """None: no token is sent, not even one that the library has stored."""
     patience: Patience = Patience()
 

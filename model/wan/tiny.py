@@ -63,10 +63,10 @@ def _without_bars() -> Iterator[None]:
 
 
 def _pipeline(seed: int) -> Any:
-    tokenizer, transformer, vae = _tokenizer(), _transformer(), _vae()
+    tokenizer = _tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text_encoder = _text_encoder(len(tokenizer))
+        text_encoder, transformer, vae = _text_encoder(len(tokenizer)), _transformer(), _vae()
     weights.quiet_end(text_encoder, tokenizer.eos_token_id)
     weights.write_weights(transformer, vae, seed)
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0)
