@@ -253,6 +253,7 @@ def model_fetch(
     revision: Annotated[str, typer.Option(help="Commit, or a branch or tag: its commit is printed.")] = "main",
     to: Annotated[Path | None, typer.Option(help="Folder to make (default: in the cache, by name and commit).")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Address of another hub of the same kind.")] = None,
+    config: Config = None,
     json: Json = False,
 ) -> None:
     """Download a checkpoint from a hub and seal it.
@@ -262,9 +263,11 @@ def model_fetch(
     """
     from consumer.operate import checkpoints as command
 
+    wan = _settings(config).engine.wan
+    token = wan.hub_token.get_secret_value() if wan.hub_token else None
     _with_checkpoints(
         lambda: command.fetch(
-            repo, revision=revision, to=to, cache=command.CACHE, endpoint=endpoint, token=None, json=json
+            repo, revision=revision, to=to, cache=wan.cache, endpoint=endpoint or wan.hub_url, token=token, json=json
         )
     )
 

@@ -23,9 +23,6 @@ from model.wan.fetch import download, look
 from model.wan.hub import INSTALL
 from model.wan.manifest import Progress as Told
 
-CACHE = Path(".skureel/models")
-"""Where fetched checkpoints lie unless told otherwise."""
-
 
 @contextmanager
 def _bar(what: str) -> Iterator[Told]:
@@ -106,7 +103,7 @@ def _table(parts: Sequence[Component]) -> Table:
 
 def _tell(found: Checkpoint, json: bool, then: Sequence[str], parts: Sequence[Component] = ()) -> None:
     if json:
-        value = {
+        value: dict[str, object] = {
             "folder": str(found.folder),
             "source": found.source,
             "revision": found.revision,

@@ -112,10 +112,12 @@ class Application:
             applied.skips.update(folded.skipped)
             return False
         recipe: Recipe | None = None
+        captions: tuple[str, ...] = ()
         if folded.winner.product:
             try:
                 words = self._prompts.compose(folded.winner.product, mode_of(folded.winner.product, self._planning))
                 recipe = recipe_of(folded.winner.product, words, self._planning)
+                captions = () if self._planning.engine.captions else words.captions
             except ValueError as error:
                 # This record cannot be planned; those before it may.
                 applied.given_up.append((folded.winner.record, error))
@@ -136,6 +138,7 @@ class Application:
             work,
             recipe=recipe,
             digests=digests,
+            captions=captions,
             cause=Cause(event_id=product.event_id if product else _place(record), product_revision=folded.revision),
             source=record,
             batch=applied.id,

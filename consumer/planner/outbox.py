@@ -71,6 +71,7 @@ class Outbox:
         *,
         recipe: Recipe | None,
         digests: Digests | None,
+        captions: tuple[str, ...] = (),
         cause: Cause,
         source: Record,
         batch: str,
@@ -78,7 +79,8 @@ class Outbox:
     ) -> tuple[PlanRow, Output]:
         """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
 
-        ``source`` is the record that led to it, whose trace goes on in the request.
+        ``source`` is the record that led to it, whose trace goes on in the request. ``captions`` are for whatever draws
+        in the engine's stead, and no part of the recipe.
         """
         topic = self._topics.clip_render
         identity = request_id(product_id, self._variant, revision)
@@ -89,6 +91,7 @@ class Outbox:
             revision=revision,
             work=work,
             recipe=recipe,
+            captions=captions,
             cause=cause,
             requested_at=now,
         )

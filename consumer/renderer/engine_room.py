@@ -19,7 +19,7 @@ from consumer.renderer.lookout import Lookout, Stop
 from consumer.renderer.stage import Stage
 from model.engine import CancelledError, Engine, EngineError, Rendered, Shot
 from model.hosted import LateError, LostError
-from model.pulse import Pulse, Silence
+from model.pulse import SILENT_PATIENCE, Pulse, Silence
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,8 @@ class Limits:
     """Seconds a batch may take; None: as long as it gives signs of life."""
     hang_after: float | None = None
     """Seconds without a sign of life within a batch that are borne; None: derived (see ``model.pulse``)."""
+    start_timeout: float = SILENT_PATIENCE
+    """Seconds of silence that are borne while it loads."""
     on_hang: Literal["exit", "restart"] = "exit"
     """``exit``: the engine is in this process; a hang fails the loop, and a supervisor starts the process again.
     ``restart``: it is in a process of its own (``model.hosted``), which is killed and started again by its host."""
@@ -81,7 +83,7 @@ class EngineRoom:
         self._name = engine.spec.name
         self.ready = threading.Event()
         """Set once the engine has started."""
-        self.pulse = Pulse(limits.hang_after)
+        self.pulse = Pulse(limits.hang_after, silent=limits.start_timeout)
         self._lookout = Lookout(
             engine=self._name, pulse=self.pulse, metrics=metrics, limit=limits.job_timeout, stopping=stopping
         )

@@ -94,7 +94,13 @@ def _verified(options: WanOptions, watch: Watch) -> Checkpoint:
 
     try:
         checkpoint = resolve(
-            options.checkpoint, revision=options.revision, cache=options.cache, offline=options.offline, progress=told
+            options.checkpoint,
+            revision=options.revision,
+            cache=options.cache,
+            offline=options.offline,
+            endpoint=options.hub_url,
+            token=options.token,
+            progress=told,
         )
         check_components(checkpoint)
         verify(checkpoint, digests=options.digests, progress=told)

@@ -9,7 +9,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from consumer.operate import checkpoints
+from consumer.settings import WanSettings
 from tests.commands import program, skureel
 from tests.unit.model_wan.folders import PARAMETERS, contents, write
 from tests.unit.model_wan.hub import COMMIT, REPO, Hub, serving
@@ -39,7 +39,7 @@ def test_fetch_seals_into_the_cache(hub: Hub) -> None:
     assert ran.code == 0
     assert ran.err.startswith(f"{REPO}: main is commit {COMMIT}, ")
     assert f'set engine.wan.checkpoint = "{REPO}" and engine.wan.revision = "{COMMIT}"' in ran.out
-    assert skureel("model", "check", checkpoints.CACHE / "owner--name" / COMMIT).code == 0
+    assert skureel("model", "check", WanSettings().cache / "owner--name" / COMMIT).code == 0
 
 
 def test_fetch_into_a_folder(hub: Hub, tmp_path: Path) -> None:
