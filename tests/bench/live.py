@@ -16,24 +16,23 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
     """While entered: ``peak`` is the most bytes held at once by tensors made since then."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
-        self.calls = 0
-        self._held: dict[int, tuple[StorageWeakRef, int]] = {}
-        self._known: set[int] = set()
+        self._held: dict[int, tuple[Any, int]] = {}
+        """By storage: a weak reference to it, and its bytes."""
 
     def __enter__(self) -> Self:
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,
@@ -43,13 +42,13 @@ class Live(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run it, then count."""
-        self.calls += 1
         given = {_storage(leaf)._cdata for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and _storage(leaf)._cdata not in given:
                 storage = _storage(leaf)
-                self._held.setdefault(storage._cdata, (StorageWeakRef(storage), storage.nbytes()))
+                seen: Any = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._held.setdefault(storage._cdata, (seen, storage.nbytes()))
         self._held = {key: each for key, each in self._held.items() if not each[0].expired()}
         self.peak = max(self.peak, sum(size for _, size in self._held.values()))
         return result
