@@ -229,8 +229,9 @@ class WanSettings(_Tree):
     """Folder of a sealed checkpoint, or the hub id (owner/name) of a fetched one: see `skureel model --help`."""
     revision: str | None = None
     """Its revision: needed for a hub id (a full commit) and by planners without the weights; else it must match."""
-    profile: Annotated[str, Field(min_length=1)] = "quality"
-    """fast, fast-704p, quality, quality-704p, cpu-tiny, or the path of a TOML file of your own."""
+    profile: Annotated[str, Field(min_length=1)] = "auto"
+    """fast, fast-704p, quality, quality-704p, cpu-tiny, the path of a TOML file of your own, or auto: the one that the
+    checkpoint is made for. A planner without the weights cannot look, and must be told."""
     cache: Path = Path(".skureel/models")
     """Where fetched checkpoints lie."""
     offline: bool = True

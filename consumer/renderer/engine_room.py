@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 TAKE_SECONDS = 0.2
 """How long the engine's thread waits for a job before it looks whether it shall stop."""
+UNWIND_SECONDS = 2.0
+"""How long the engine's thread may take to end once the engine's own process has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,9 @@ class EngineRoom:
         self._shots.close(deadline)
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive() and self._hangs is None:
+            self._engine.close()  # ends its process, and with that what our thread waits for
+            self._thread.join(UNWIND_SECONDS)
         if self._thread.is_alive():
             log.error("engine does not stop; left behind", engine=self._name, last=str(self.pulse.last))
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from model.pulse import Pulse, Silence
+from model.pulse import Looks, Pulse, Silence
 
 LONGEST_LOOK = 1.0
 """Seconds between two looks at most."""
@@ -27,8 +27,9 @@ class HangWatch:
         self._thread.start()
 
     def _run(self) -> None:
+        looks = Looks(self._pulse)
         while not self._stopping.wait(min(LONGEST_LOOK, self._pulse.patience() / 4)):
-            silence = self._pulse.silence()
+            silence = looks.silence()
             if silence is not None:
                 self._hung(silence)
                 return

@@ -102,12 +102,14 @@ class Renderer:
         self._intake = Stage("intake", self._take)
         self._lookup = Stage("lookup", self._look_up, threads=LOOKUP_THREADS)
         self._finish = Stage("finish", self._finish_one, threads=options.finishers, bound=options.finishers)
-        self._rooms = {each.spec.name: self._room(each) for each in (engine, fallback) if each is not None}
-        self._main = self._rooms[engine.spec.name]
+        self._main = self._room(engine, options.limits)
+        self._rooms = {engine.spec.name: self._main}
+        if fallback is not None:
+            self._rooms[fallback.spec.name] = self._room(fallback, Limits())
         self.ready = self._main.ready
         """Set once the engine has started."""
 
-    def _room(self, engine: Engine) -> EngineRoom:
+    def _room(self, engine: Engine, limits: Limits) -> EngineRoom:
         desk = Desk(
             shot=self._shop.shot,
             begins=self._begins,
@@ -118,12 +120,11 @@ class Renderer:
             left=self._done,
             failed=self._fail,
         )
-        options = self._options
         return EngineRoom(
             engine,
             desk,
-            limits=options.limits,
-            attempts=options.rules.attempts,
+            limits=limits,
+            attempts=self._options.rules.attempts,
             metrics=self._metrics,
             stopping=self._stopping,
         )

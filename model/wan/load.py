@@ -21,10 +21,9 @@ from transformers.utils import logging as transformers_logging
 
 from model.engine import EngineError
 from model.wan.checkpoint import Checkpoint
+from model.wan.options import DISTILLED
 from model.wan.profile import FRAME_STEP, GRID, Adapter, Profile
 
-DISTILLED = "WanDMDPipeline"
-"""What the few-step checkpoints call themselves."""
 _ADAPTER = "skureel"
 _FIRST = (".lora_A.", ".lora_down.", ".lora.down.")
 

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from consumer.operate.generate import Wish, WishError, generate, recipe_of
+from consumer.operate.generate import DRAFT, Wish, WishError, generate, recipe_of
 from consumer.operate.progress import shown
 from consumer.settings import ClipSettings, Settings
 from model.engine import EngineError, EngineSpec
 from model.engines import open_engine
+from model.label import read_labels
 from model.probe import probe
 from tests.commands import program, skureel
+from tests.unit.model_clip.samples import PRODUCER
 
 WISH = ("generate", "--prompt", "a red kettle on a table", "--size", "320x240", "--seconds", "0.5")
 SMALL = Settings(clip=ClipSettings(size="320x240", seconds=0.5))
@@ -25,6 +27,7 @@ SMALL = Settings(clip=ClipSettings(size="320x240", seconds=0.5))
 ENGINES = '''
 import numpy as np
 from model.engine import EngineError, EngineSpec, Rendered
+from tests.engines import moving_gradient
 
 class Plain:
     """Gives what it is told to give."""
@@ -44,8 +47,10 @@ class Refusing(Plain):
 class Dead(Plain):
     def start(self, watch): raise EngineError("no device", retryable=False)
 
-class Generative(Plain):
+class Dreaming(Plain):
     spec = EngineSpec(name="plain", revision="1", generative=True, captions=False, photos=True)
+    def render(self, shots, watch):
+        return [Rendered(frames=moving_gradient(shot.scene), seconds=0.0) for shot in shots]
 '''
 
 
@@ -123,7 +128,6 @@ def test_a_clip_of_a_photo(tmp_path: Path, kind: str) -> None:
         (("--engine", "stoyboard"), 2, "engine 'stoyboard': neither one of storyboard, wan nor"),
         (("--engine", "generate_engines:Refusing"), 1, "the engine refused: not this one"),
         (("--engine", "generate_engines:Dead"), 1, "no device"),
-        (("--engine", "generate_engines:Generative"), 2, "clip.producer is not set"),
         (("--engine", "generate_engines:Plain", "--image", "photo.png"), 2, "takes no photo"),
         (("--engine", "generate_engines:Plain"), 1, "the clip failed inspection: "),
     ],
@@ -143,6 +147,25 @@ def test_what_gives_no_clip(tmp_path: Path, arguments: tuple[str, ...], code: in
     assert ran.out == ""
     assert (tmp_path / "clip.mp4").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == before
+
+
+@pytest.mark.usefixtures("engines")
+def test_a_generated_clip_of_nobody_is_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a producer's code: the visible label, no metadata label, and a warning. With one: both labels."""
+    draft, clip = tmp_path / "draft.mp4", tmp_path / "clip.mp4"
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", draft, "--json")
+    assert ran.code == 0
+    assert "a draft, not to be published: clip.producer is not set" in ran.err
+    assert ran.json()["labels"] == ["visible"]
+    found = read_labels(draft.read_bytes())
+    assert (found.count, found.value("comment")) == (0, DRAFT)
+    monkeypatch.setenv("SKUREEL_CLIP__PRODUCER", PRODUCER)
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", clip, "--json")
+    assert (ran.code, ran.err, ran.json()["labels"]) == (0, "", ["visible", "aigc"])
+    assert read_labels(clip.read_bytes()).count == 1
+    monkeypatch.setenv("SKUREEL_CLIP__LABEL", "made with care")
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", clip)
+    assert (ran.code, "does not say AI" in ran.err) == (2, True)
 
 
 def test_the_engine_is_closed_whatever_happens(engines: str, tmp_path: Path) -> None:

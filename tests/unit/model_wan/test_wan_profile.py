@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,32 @@ def test_a_spec_needs_a_checkpoint() -> None:
 def test_options_do_not_tell_the_token() -> None:
     """A token never reaches a log through a repr."""
     assert "hunter2" not in repr(WanOptions(token="hunter2"))
+
+
+def checkpoint(folder: Path, pipeline: str, layers: int) -> str:
+    """The files of a checkpoint that tell which profile fits."""
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    (folder / "transformer" / "config.json").write_text(json.dumps({"num_layers": layers}))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "layers", "name"),
+    [("WanPipeline", 30, "quality"), ("WanDMDPipeline", 30, "fast"), ("WanPipeline", 2, "cpu-tiny")],
+)
+def test_auto_is_what_the_checkpoint_is_made_for(tmp_path: Path, pipeline: str, layers: int, name: str) -> None:
+    """Distilled: fast; tiny: cpu-tiny; else quality. By folder, or by hub id from the cache."""
+    assert profile_of(WanOptions(checkpoint=checkpoint(tmp_path / "here", pipeline, layers))).name == name
+    checkpoint(tmp_path / "cache" / "owner--name" / ("0" * 40), pipeline, layers)
+    fetched = WanOptions(checkpoint="owner/name", revision="0" * 40, cache=tmp_path / "cache")
+    assert profile_of(fetched).name == name
+
+
+def test_auto_without_the_weights_is_told(tmp_path: Path) -> None:
+    """A planner that has no weights is told to name the profile."""
+    bare = WanOptions(checkpoint="owner/name", revision="0" * 40, cache=tmp_path)
+    with pytest.raises(EngineError, match=r"which profile fits cannot be read .*: set engine\.wan\.profile"):
+        profile_of(bare)
+    with pytest.raises(EngineError, match=r"no checkpoint: set engine\.wan\.checkpoint"):
+        profile_of(WanOptions())
