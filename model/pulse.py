@@ -17,6 +17,9 @@ Loading reads tens of gigabytes and compiles for minutes, and neither can say ho
 nothing, work cannot be told from a hang.
 """
 
+MISSED = 5.0
+"""Seconds between two looks after which the one who looks was stopped, not late."""
+
 
 class Sign(NamedTuple):
     """A sign of life. ``at`` in seconds of the pulse's clock; ``done`` of ``total`` pieces of the stage were done."""
@@ -90,15 +93,38 @@ class Pulse:
             return self._hang_after
         return max(LEAST_PATIENCE if self._told else self._silent, STEPS * self.slowest)
 
-    def silence(self) -> Silence | None:
-        """The present silence when it is longer than is borne, else None."""
+    def silence(self, excused: float = 0.0) -> Silence | None:
+        """The present silence when it is longer than is borne, else None. ``excused`` seconds of it do not count."""
         last = self._last
         if last is None:
             return None
-        seconds = self._clock() - last.at
+        seconds = self._clock() - last.at - excused
         return Silence(seconds, last) if seconds > self.patience(starting=last.starting) else None
 
     def _note(self, before: Sign | None, now: float) -> None:
         """Loading is no measure for steps."""
         if before is not None and not before.starting:
             self.slowest = max(self.slowest, now - before.at)
+
+
+class Looks:
+    """Looks at a pulse again and again. Time in which nobody looked is not counted: the machine or we were stopped.
+
+    Else a process that is stopped and continued would find its engine hanging, though nothing could have moved.
+    """
+
+    def __init__(self, pulse: Pulse, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pulse, self._clock = pulse, clock
+        self._looked = clock()
+        self._sign: Sign | None = None
+        self._missed = 0.0
+
+    def silence(self) -> Silence | None:
+        """The present silence when it is longer than is borne. To be asked more often than every ``MISSED`` seconds."""
+        now, sign = self._clock(), self._pulse.last
+        if sign is not self._sign:
+            self._sign, self._missed = sign, 0.0
+        elif now - self._looked > MISSED:
+            self._missed += now - self._looked
+        self._looked = now
+        return self._pulse.silence(self._missed)

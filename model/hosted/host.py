@@ -31,7 +31,7 @@ from model.hosted.wire import (
     Render,
     Start,
 )
-from model.pulse import SILENT_PATIENCE, Pulse
+from model.pulse import SILENT_PATIENCE, Looks, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,7 @@ class Hosted:
         self._spec, self._batch_size = engine.spec, engine.batch_size
         self._factory, self._limit, self._restarts = factory, job_timeout, restarts
         self._pulse = Pulse(hang_after, silent=silent)
+        self._looks = Looks(self._pulse)
         self._guest: Guest | None = None
         self._number = 0
         self._lost = 0
@@ -141,7 +142,7 @@ class Hosted:
         return results
 
     def close(self) -> None:
-        """End the guest. Idempotent."""
+        """End the guest. Idempotent. From another thread it ends a batch that hangs, too, which then is lost."""
         guest, self._guest = self._guest, None
         if guest is not None and not guest.close(CLOSE_SECONDS):
             log.error("engine process %d cannot be ended; left behind", guest.pid)
@@ -205,7 +206,9 @@ class Hosted:
     def _note(self, order: _Order, message: Message | None) -> None:
         """Pass on what is no answer."""
         if isinstance(message, Logged):
-            logging.getLogger(message.record.name).handle(message.record)
+            logger = logging.getLogger(message.record.name)
+            if logger.isEnabledFor(message.record.levelno):
+                logger.handle(message.record)
         elif isinstance(message, Beat):
             self._pulse.beat(message.stage, message.done, message.total)
             try:
@@ -220,7 +223,7 @@ class Hosted:
     def _check(self, order: _Order) -> None:
         """Raise LostError when the guest hangs or will not stop. Tell it to stop when it is late."""
         now = time.monotonic()
-        if (silence := self._pulse.silence()) is not None:
+        if (silence := self._looks.silence()) is not None:
             raise self._loss(order, "hang", f"hung: {silence}", stacks=True)
         if order.limit is not None and order.asked is None and now - order.began > order.limit:
             self._stop(order)

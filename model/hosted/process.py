@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ GLANCE = 0.5
 """Seconds between two looks whether the process lives: its end of the line may be held open by processes of its own."""
 REAP_SECONDS = 10.0
 """How long a killed process may take to go: one that sits in a device driver does not go at all."""
+TELL_SECONDS = 30.0
+"""How long a command may take to be read."""
 STACKS_SECONDS = 0.5
 """How long a hanging process is given to write its stacks before it is killed."""
 
@@ -51,6 +54,10 @@ class Guest:
             ours.close()
             raise process
         self._process = process
+        # Somebody stopped or frozen reads no commands: to wait for that would be to hang with it.
+        ours.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", *divmod(round(TELL_SECONDS * 1e6), 10**6))
+        )
         self._line = Line(ours)
         with suppress(GoneError):  # told by the first ``hear``
             self._line.send(Hello(factory, logging.getLogger().getEffectiveLevel()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.pulse import LEAST_PATIENCE, SILENT_PATIENCE, STEPS, Pulse
+from model.pulse import LEAST_PATIENCE, SILENT_PATIENCE, STEPS, Looks, Pulse
 
 
 class Clock:
@@ -104,3 +104,40 @@ def test_loading_is_given_long_and_is_no_measure_for_steps() -> None:
     assert pulse.slowest == 0
     assert pulse.patience() == 5.0
     assert pulse.patience(starting=True) == SILENT_PATIENCE
+
+
+def test_time_in_which_nobody_looked_does_not_count() -> None:
+    """Who was stopped with the engine finds it as silent as before."""
+    clock = Clock()
+    pulse = Pulse(10.0, clock=clock)
+    looks = Looks(pulse, clock)
+    pulse.begin("batch")
+    for _ in range(8):
+        clock.now += 1
+        assert looks.silence() is None
+    clock.now += 1000
+    assert looks.silence() is None
+    for _ in range(2):
+        clock.now += 1
+        assert looks.silence() is None
+    clock.now += 1
+    silence = looks.silence()
+    assert silence is not None
+    assert silence.seconds == 11
+
+
+def test_a_new_sign_begins_a_new_silence_for_who_looks() -> None:
+    """What was excused before it does not lengthen its patience."""
+    clock = Clock()
+    pulse = Pulse(10.0, clock=clock)
+    looks = Looks(pulse, clock)
+    pulse.begin("batch")
+    assert looks.silence() is None
+    clock.now += 1000
+    assert looks.silence() is None
+    pulse.beat("denoise", 1, 2)
+    for _ in range(10):
+        clock.now += 1
+        assert looks.silence() is None
+    clock.now += 1
+    assert looks.silence() is not None

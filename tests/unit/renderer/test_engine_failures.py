@@ -18,7 +18,7 @@ from consumer.renderer.buffer import Job
 from consumer.renderer.engine_room import Limits
 from consumer.renderer.scenes import Turn
 from model.engine import UNWATCHED, CancelledError, EngineError, Rendered, Shot, Watch
-from model.hosted import Hosted
+from model.hosted import Hosted, host
 from model.recipe import Scene
 from tests.engines import TestEngine, Troubled, moving_gradient
 from tests.unit.renderer.conftest import SECONDS, Bench, recipe, request
@@ -412,6 +412,27 @@ def test_closing_cancels_a_hosted_batch_too(bench: Make, tmp_path: Path) -> None
     one.renderer.close()
     assert hosted.pid is None
     assert one.settler.released == [lease]
+    assert one.settler.settled == {}
+
+
+def test_closing_does_not_wait_for_a_hosted_engine_that_hangs(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is ended, and with it the batch; nothing is settled."""
+    monkeypatch.setattr(renderer, "JOIN_SECONDS", 0.2)
+    monkeypatch.setattr(host, "CLOSE_SECONDS", 0.2)
+    hosted = Hosted(Troubled)
+    one = bench(hosted, limits=Limits(on_hang="restart"))
+    hangs, beat = threading.Event(), one.renderer._main._lookout.beat
+
+    def telling(stage: str, done: int, total: int) -> None:
+        beat(stage, done, total)
+        hangs.set()
+
+    one.renderer._main._lookout.beat = telling  # type: ignore[method-assign]
+    one.send(request(made_of=troubled("hang")), 0)
+    assert hangs.wait(SECONDS)
+    one.renderer.close()
+    assert not one.renderer._main._thread.is_alive()
+    assert hosted.pid is None
     assert one.settler.settled == {}
 
 
