@@ -52,6 +52,11 @@ class _Bits:
                 raise ValueError("an H.264 header has a number of more than 32 bits")
         return (1 << zeros) - 1 + self.number(zeros)
 
+    def signed(self) -> int:
+        """A signed Exp-Golomb code (9.1.1)."""
+        code = self.golomb()
+        return (code + 1) // 2 if code % 2 else -(code // 2)
+
     def skip(self, *codes: str) -> None:
         """Pass over fields: ``g`` is an Exp-Golomb code of either sign, a number so many bits."""
         for code in codes:
@@ -106,7 +111,7 @@ def _sequence(unit: bytes) -> Sequence:
         depth = 8 + bits.golomb()
         bits.skip("g", "1")
         if bits.flag():
-            raise ValueError("an H.264 sequence has scaling lists of its own, which are not read")
+            _skip_scaling(bits, 8 if chroma != 3 else 12)
     if chroma >= len(_CHROMA):
         raise ValueError(f"an H.264 sequence has chroma format {chroma}")
     frame_num_bits = 4 + bits.golomb()
@@ -116,6 +121,18 @@ def _sequence(unit: bytes) -> Sequence:
     full = _full_range(bits, progressive=progressive)
     name = _CHROMA[chroma].replace("yuv", "yuvj") if full and depth == 8 else _CHROMA[chroma]
     return Sequence(name if depth == 8 else f"{name}{depth}le", frame_num_bits, separate, progressive)
+
+
+def _skip_scaling(bits: _Bits, lists: int) -> None:
+    """Scaling lists (7.3.2.1.1.1): six of 16 numbers, then some of 64; each ends early where a number becomes 0."""
+    for index in range(lists):
+        if not bits.flag():
+            continue
+        last, following = 8, 8
+        for _ in range(16 if index < 6 else 64):
+            if following:
+                following = (last + bits.signed()) % 256
+            last = following or last
 
 
 def _skip_order(bits: _Bits) -> None:

@@ -26,7 +26,7 @@ FIELD = "dressing.overlays.ribbon.text"
 _SAFE = 0.05
 """Share of width and height that stays free of words."""
 _FROM_EDGE = 0.045
-"""Distance of the band from the top or bottom, as a share of the shorter side."""
+"""Distance of the band from the top or bottom, as a share of the height."""
 _WIDEST = 0.80
 """Share of a wide picture that a band may cross; in a tall one it may reach the safe margin."""
 SLANT = 0.28
@@ -153,7 +153,7 @@ def _laid_out(ribbon: Ribbon, width: int, height: int, label: _Box | None) -> _B
     block = set_whole(ribbon.text, box, manners, FIELD)
     high = up_even(block.height + (0.5 if len(block.lines) > 1 else 0.38) * block.size)
     wide = safe + block.width + end
-    edge = up_even(_FROM_EDGE * min(width, height))
+    edge = up_even(_FROM_EDGE * height)
     top = edge if ribbon.position == "top" else (height - edge - high) // 2 * 2
     if label and ribbon.position == "top":
         beside = wide + size < label.left

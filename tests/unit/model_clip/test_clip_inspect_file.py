@@ -15,7 +15,7 @@ from model.encode import encode
 from model.finish import finish
 from model.inspect import POLICY, inspect_file
 from model.inspect.files import CHECKS
-from model.recipe import Encoding, Recipe
+from model.recipe import Encoding, EndCard, Recipe
 from tests.unit.model_clip.samples import base_of_gradient, generated, gradient, meta, recipe, scene
 
 
@@ -147,3 +147,30 @@ def test_a_check_can_be_switched_off() -> None:
 def test_no_bytes_make_the_inspection_raise(data: bytes) -> None:
     """Any bytes at all end in a report that does not pass."""
     assert not inspect_file(data, recipe()).passed
+
+
+def test_a_joined_file_is_inspected_by_its_parts() -> None:
+    """With the parts at hand nothing is decoded, and the scores are those of decoding."""
+    made = recipe(end_card=EndCard(headline="Sale", locale="en", colour="#b91c1c", seconds=0.6), size=(320, 240))
+    joined = finish(base_of_gradient(), made, generative=False)
+    by_parts = inspect_file(joined.data, made, parts=joined.parts)
+    assert by_parts.faults == ()
+    assert by_parts.scores == inspect_file(joined.data, made).scores
+    assert joined.probe.frames == made.frames == 24 + 14
+
+
+def test_a_file_that_is_not_its_parts_is_a_fault() -> None:
+    """What was not decoded has to be shown to be what once was; one changed byte is enough."""
+    made = recipe(end_card=EndCard(headline="Sale", locale="en", colour="#b91c1c"), size=(320, 240))
+    joined = finish(base_of_gradient(), made, generative=False)
+    data = bytearray(joined.data)
+    data[-40] ^= 1
+    report = inspect_file(bytes(data), made, parts=joined.parts)
+    assert [fault.check for fault in report.faults] == ["decode"]
+    assert not inspect_file(joined.data, made, parts=joined.parts[:1]).passed
+    without = recipe(size=(320, 240))
+    assert {fault.check for fault in inspect_file(joined.data, without, parts=joined.parts).faults} == {
+        "frames",
+        "duration",
+        "labels",
+    }
