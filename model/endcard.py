@@ -132,7 +132,7 @@ class Piece:
             shown = max(2, round(wide * present / 2) * 2)
             start = (wide - shown) // 2
             coverage = np.zeros_like(coverage)
-            coverage[:, start : start + shown] = rounded(high, shown, high // 2)
+            coverage[:, start : start + shown] = _bar(high, shown)
         whole = math.floor(low)
         # Between two rows a piece is in both, so that it glides and does not step.
         painter = Painter(wide, up_even(high + 1 + self.rise))
@@ -164,7 +164,7 @@ def lay_out(card: EndCard, width: int, height: int, label: Plate | None) -> Layo
         blocks.append(set_whole(card.subline, (across, round(0.28 * room)), (_subline(size),), SUBLINE))
     inks = [_ink(block) for block in blocks]
     gap = round(_GAP * size)
-    bar = rounded(up_even(max(2, 0.16 * size)), up_even(2.4 * size), round(0.08 * size))
+    bar = _bar(up_even(max(2, 0.16 * size)), up_even(2.4 * size))
     parts = [inks[0], bar, *inks[1:]]
     total = sum(part.shape[0] for part in parts) + gap * (len(parts) - 1)
     if total > room:
@@ -180,6 +180,11 @@ def lay_out(card: EndCard, width: int, height: int, label: Plate | None) -> Layo
     pace = min(1.0, card.seconds / _PACED)
     entrances = tuple((start * pace, length * pace) for start, length in _ENTRANCES[: len(pieces)])
     return Layout(tuple(pieces), entrances)
+
+
+def _bar(height: int, width: int) -> Plane:
+    """With round ends; where it is too thin for them, without: softened, it would be grey all over."""
+    return rounded(height, width, height // 2) if height >= 4 else np.ones((height, width), np.float32)
 
 
 def _headline(size: float) -> Manner:
