@@ -35,6 +35,10 @@ install: $(STAMP)core ## Install skureel into .venv
 .PHONY: develop
 develop: $(STAMP)dev ## Install skureel and its development tools into .venv
 
+.PHONY: gpu
+gpu: $(STAMP)core ## Install what the wan engine needs as well (PyTorch, diffusers: some gigabytes)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[gpu]'
+
 .PHONY: demo
 demo: $(STAMP)core ## Make the sample catalog's clips on this machine alone: no GPU, no Kafka, no Docker
 	@$(BIN)/skureel demo --out $(OUT)

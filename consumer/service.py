@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 
@@ -32,6 +33,7 @@ from consumer.renderer.engine_room import Limits
 from consumer.renderer.photos import Photos
 from consumer.renderer.renderer import Renderer, RendererOptions
 from consumer.renderer.work import Rules
+from consumer.roles import Role
 from consumer.settings import Settings
 from consumer.storage.open import open_store
 from consumer.storage.store import Store, StoreError, StoreUnavailableError
@@ -42,7 +44,6 @@ from consumer.stream.errors import OptionsError, TopicsError
 from consumer.stream.loop import Loop
 from consumer.stream.options import StreamOptions
 from consumer.stream.schemas import SchemaError
-from consumer.stream.status import State
 from consumer.stream.topics import ensure_topics
 from consumer.stream.types import UnavailableError, Worker
 from consumer.wiring import (
@@ -91,14 +92,6 @@ _OUT = (UnavailableError, StoreUnavailableError, TopicsError, KafkaException)
 """Asked first: an unavailable store is a store error too."""
 
 
-@dataclass(slots=True)
-class _Role:
-    """One role: its loop, and whether its worker is ready to work."""
-
-    loop: Loop
-    ready: Callable[[], bool] = field(default=lambda: True)
-
-
 class Service:
     """One process's roles. ``start`` builds and runs them, ``stop`` drains and closes; both once."""
 
@@ -110,7 +103,7 @@ class Service:
         self.cluster = ""
         self.http: HealthServer | None = None
         self._names = (PLANNER, RENDERER) if role == "all" else (role,)
-        self._roles: dict[str, _Role] = {}
+        self._roles: dict[str, Role] = {}
         self._closing = ExitStack()
         self._store: Store | None = None
 
@@ -134,8 +127,8 @@ class Service:
             self._closing.close()
             raise
         for name, role in self._roles.items():
-            self.health.watch_life(name, partial(self._life, role))
-            self.health.watch_readiness(name, partial(self._readiness, role))
+            self.health.watch_life(name, partial(role.life, self.settings.observe.stuck_after))
+            self.health.watch_readiness(name, role.readiness)
             role.loop.start()
         log.info("started", roles=list(self._roles), broker=self.bootstrap, cluster=self.cluster, version=__version__)
 
@@ -201,7 +194,7 @@ class Service:
         topics = self.settings.topics
         return [topics.clip_render, topics.clip_render_bulk, topics.clip_dress]
 
-    def _planner(self, engine: Engine) -> _Role:
+    def _planner(self, engine: Engine) -> Role:
         settings = self.settings
         url = settings.database.url.get_secret_value()
         catalog = Catalog.open(url, settings.database.timeout)
@@ -222,9 +215,9 @@ class Service:
         )
         options = BatchOptions(records=settings.kafka.batch)
         worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)
-        return _Role(self._loop(PLANNER, self._planner_topics(), worker, lease="run"))
+        return Role(self._loop(PLANNER, self._planner_topics(), worker, lease="run"))
 
-    def _renderer(self, engine: Engine) -> _Role:
+    def _renderer(self, engine: Engine) -> Role:
         settings, rules = self.settings, self.settings.renderer
         options = RendererOptions(
             group=self._group(RENDERER),
@@ -252,7 +245,8 @@ class Service:
             clock=utc_now,
             fallback=self._fallback(engine),
         )
-        return _Role(self._loop(RENDERER, self._renderer_topics(), worker, lease="record"), worker.ready.is_set)
+        loop = self._loop(RENDERER, self._renderer_topics(), worker, lease="record")
+        return Role(loop, worker.ready.is_set, worker.last_sign, worker.stuck)
 
     def _fallback(self, engine: Engine) -> Engine | None:
         """The engine that draws what the configured one cannot render, where the photo policy may ask for it."""
@@ -278,26 +272,6 @@ class Service:
         return Loop(options, topics, worker, self.metrics, role=role, lease="run" if lease == "run" else "record")
 
     # Health.
-
-    def _life(self, role: _Role) -> str | None:
-        """Progress-based: dead when polling stopped, or when work is in hand and none of it ends."""
-        status, patience, now = role.loop.status(), self.settings.observe.stuck_after, time.monotonic()
-        if status.state is State.STOPPED and status.error:
-            return f"stopped: {status.error}"
-        if now - status.last_poll > patience and status.state is not State.STOPPED:
-            return f"no poll for {now - status.last_poll:.0f} s"
-        if status.in_flight and not status.unavailable and now - status.last_progress > patience:
-            return f"{status.in_flight} records in flight and no progress for {now - status.last_progress:.0f} s"
-        return None
-
-    @staticmethod
-    def _readiness(role: _Role) -> str | None:
-        status = role.loop.status()
-        if status.unavailable:
-            return f"out: {', '.join(status.unavailable)}"
-        if status.state not in {State.RUNNING, State.PAUSED}:
-            return str(status.state.value)
-        return None if role.ready() else "the engine is loading"
 
     def unready(self) -> str:
         """Why the service is not ready, or nothing."""
@@ -329,6 +303,10 @@ class Service:
         return sum(sample.value for sample in samples if sample.name == m.DEAD_LETTERS.name)
 
     # The end.
+
+    def stuck(self) -> bool:
+        """After ``close``: True when a thread sits in a call that does not return."""
+        return any(role.stuck() for role in self._roles.values())
 
     def stop(self) -> None:
         """Ask every loop to drain; returns at once."""
@@ -381,13 +359,25 @@ def run(settings: Settings, role: str) -> int:
 
         for number in previous:
             signal.signal(number, stop)
-        try:
-            while not stopping.wait(WATCH_SECONDS):
-                if not service.check():
-                    break
-        except ServiceError as error:
-            log.error("failed", error=str(error))  # noqa: TRY400 - the loop logged its traceback
-            service.abandon()
-            return 1
-    log.info("stopped")
+        code = _watched(service, stopping)
+    if code == 0:
+        log.info("stopped")
+    if service.stuck():
+        # The interpreter's own end would wait for the driver that the call is stuck in.
+        log.error("ending without waiting for an engine that does not return")
+        logging.shutdown()
+        os._exit(code or 1)
+    return code
+
+
+def _watched(service: Service, stopping: threading.Event) -> int:
+    """Wait for the signal or for a loop's end. Gives the exit code."""
+    try:
+        while not stopping.wait(WATCH_SECONDS):
+            if not service.check():
+                break
+    except ServiceError as error:
+        log.error("failed", error=str(error))  # noqa: TRY400 - the loop logged its traceback
+        service.abandon()
+        return 1
     return 0

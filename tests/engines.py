@@ -206,3 +206,24 @@ class Unclosable(Troubled):
     def close(self) -> None:
         """Never ends."""
         self._hang()
+
+
+class HangsOnce(TestEngine):
+    """Hangs in its first render, for whoever comes first to make the file named by SKUREEL_TEST_HANG_FILE."""
+
+    __test__ = False
+
+    def render(self, shots: Sequence[Shot], watch: Watch = UNWATCHED) -> list[Rendered | EngineError]:
+        """See Engine."""
+        watch.beat("before", 1, 1)
+        try:
+            Path(os.environ["SKUREEL_TEST_HANG_FILE"]).touch(exist_ok=False)
+        except FileExistsError:
+            return super().render(shots, watch)
+        time.sleep(3600)  # the hang itself: whoever waits is ended long before
+        raise AssertionError("nobody ended the hang")
+
+
+def hangs_once() -> HangsOnce:
+    """An engine that hangs once."""
+    return HangsOnce()

@@ -82,6 +82,7 @@ class Renderer:
         self._metrics, self._clock = metrics, clock
         self._stopping = threading.Event()
         self._draining = False
+        self._stuck = False
         self._settler: Settler | None = None
         self._buffer = Buffer()
         self._undecoded = 0
@@ -178,8 +179,12 @@ class Renderer:
         deadline = time.monotonic() + JOIN_SECONDS
         for stage in (self._intake, self._lookup, self._finish):
             stage.close(deadline)
-        for room in self._rooms.values():
-            room.close(deadline)
+        ended = [room.close(deadline) for room in self._rooms.values()]
+        self._stuck = not all(ended)
+
+    def stuck(self) -> bool:
+        """After ``close``: True when an engine's thread sits in a call that does not return."""
+        return self._stuck
 
     def unavailable(self) -> Collection[str]:
         """The parts that are out just now."""

@@ -164,3 +164,39 @@ def test_kip_848_and_at_least_once_work_too(world: Make) -> None:
         assert reader.wait(10, 60) == 10, process.tail()
         assert reader.wait(11, 2) == 10
         reader.close()
+
+
+def test_a_hung_engine_is_killed_and_its_clip_is_made_all_the_same(world: Make) -> None:
+    """With a process of its own: polling never stops, the clip is tried again, and one announcement comes of it."""
+    file = {"SKUREEL_TEST_HANG_FILE": "hung", "SKUREEL_ENGINE__ON_HANG": "restart", "SKUREEL_ENGINE__HANG_AFTER": "1"}
+    here = world(engine="tests.engines:hangs_once", extra=file)
+    with running(here) as process:
+        process.wait_ready()
+        reader = Reader(here.kafka.bootstrap, here.topic("video_ready"))
+        here.publish("product_created", [product(1), product(2)])
+        assert reader.wait(2, 60) == 2, process.tail()
+        assert reader.wait(3, 2) == 2
+        assert process.metric("skureel_engine_restarts_total", reason="hang") == 1
+        assert process.metric("skureel_dead_letters_total") == 0
+        assert process.get("/healthz")[0] == 200
+        reader.close()
+        assert process.stop() == 0
+
+
+def test_a_hung_engine_ends_its_process_where_that_is_asked_for(world: Make) -> None:
+    """With ``exit``: all stacks go to the log, the exit code is 1, and the next process makes the clip."""
+    file = {"SKUREEL_TEST_HANG_FILE": "hung", "SKUREEL_ENGINE__ON_HANG": "exit", "SKUREEL_ENGINE__HANG_AFTER": "1"}
+    here = world(engine="tests.engines:hangs_once", extra=file)
+    first = Process(here)
+    try:
+        first.wait_ready()
+        here.publish("product_created", [product(1)])
+        assert first.process.wait(60) == 1
+        assert "skureel-engine" in first.tail(400)
+        assert "hangs_once" not in first.tail(1), "it ended by itself, not by a traceback"
+    finally:
+        first.kill()
+    with running(here) as second:
+        reader = Reader(here.kafka.bootstrap, here.topic("video_ready"))
+        assert reader.wait(1, 90) == 1, second.tail()
+        reader.close()

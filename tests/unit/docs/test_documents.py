@@ -13,18 +13,26 @@ from typing import Any
 import pytest
 import typer
 
-from consumer import settings
+from consumer import settings, wiring
 from consumer.cli import app
 from consumer.observe.metrics import CATALOGUE
 from consumer.operate import samples
 from consumer.settings import Settings
+from model.label import validate_producer
+from model.wan import profile as profiles
 from tests.unit.docs import pages
 from tests.unit.docs.documents import CODE, blocks, broken_links, headings, links, prose, rows
 
 ROOT = pages.ROOT
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 DOCUMENTS = [README, CHINESE, *(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
-ALL = [*DOCUMENTS, ROOT / "docs" / "SETTINGS.md", ROOT / "docs" / "METRICS.md", ROOT / "schemas" / "README.md"]
+ALL = [
+    *DOCUMENTS,
+    ROOT / "docs" / "WAN.md",
+    ROOT / "docs" / "SETTINGS.md",
+    ROOT / "docs" / "METRICS.md",
+    ROOT / "schemas" / "README.md",
+]
 EVERY = pytest.mark.parametrize("file", ALL, ids=[str(file.relative_to(ROOT)) for file in ALL])
 FIELDS = {"clip.url"}
 """Of an event, not a setting."""
@@ -286,3 +294,51 @@ def test_make_demo_is_the_demo() -> None:
 def test_make_test_is_what_ci_runs() -> None:
     """The second of the two commands is the whole of CI."""
     assert read(ROOT / ".ci" / "run").rstrip().endswith("exec make test")
+
+
+WAN = ROOT / "docs" / "WAN.md"
+
+
+def test_the_wan_pages_example_is_a_configuration(alone: Path) -> None:
+    """Its TOML is taken as it stands, and gives an engine whose spec a planner can ask for."""
+    (alone / "skureel.toml").write_text(next(each.text for each in blocks(read(WAN)) if each.kind == "toml"))
+    loaded = settings.load()
+    spec = wiring.engine_of(loaded).spec
+    assert (spec.name, wiring.planning_of(loaded, spec).base) == ("wan", (832, 480, 97))
+    assert loaded.clip.producer is not None
+    assert validate_producer(loaded.clip.producer) == loaded.clip.producer
+
+
+def test_the_wan_pages_profiles_are_the_built_in_ones() -> None:
+    """Name, sampler, steps, guidance and sizes, as the profiles' own files have them."""
+
+    def row(name: str) -> tuple[str, ...]:
+        found = profiles.load(name)
+        rendered = ", ".join(f"{width}x{height}" for width, height in (each.render for each in found.buckets))
+        stored = ", ".join(f"{width}x{height}" for width, height in (each.base for each in found.buckets))
+        return (
+            f"`{name}`",
+            {"unipc": "UniPC", "few-step": "few-step"}[found.sampler],
+            str(found.steps),
+            str(found.guidance) if found.guided else "none",
+            rendered,
+            "as rendered" if stored == rendered else stored,
+        )
+
+    shown = [each for each in rows(read(WAN)) if each[0].strip("`") in profiles.known()]
+    assert sorted(shown) == sorted(map(row, profiles.known()))
+
+
+def test_the_wan_page_names_every_part_of_a_profile() -> None:
+    """A field that is not explained is a field that nobody sets."""
+    said = set(CODE.findall(prose(read(WAN))))
+    fields = set(profiles.Profile.model_fields) - {
+        "name",
+        "about",
+        "max_frames",
+        "text_tokens",
+        "dtype",
+        "fps",
+        "decode",
+    }
+    assert fields <= said

@@ -130,7 +130,7 @@ def test_a_product_published_by_hand_becomes_a_clip_and_goes_again(reader: Reade
 
 def test_one_clip_without_a_service(reader: Reader) -> None:
     """`generate` writes a playable file of the asked size, and the same again gives the same bytes."""
-    text = block_with("skureel generate")
+    text = block_with("-o mug.mp4")
     reader.run(text)
     clip = reader.folder / "mug.mp4"
     data = clip.read_bytes()
@@ -141,6 +141,14 @@ def test_one_clip_without_a_service(reader: Reader) -> None:
     assert clip.read_bytes() == data
 
 
+def test_a_clip_of_the_video_model(reader: Reader) -> None:
+    """The tiny checkpoint and a draft made with it: playable, of the asked size, its own kind of length."""
+    shown = reader.run(block_with("skureel model tiny"))
+    assert 'set engine.wan.checkpoint = "tiny-model"' in shown
+    found = probe((reader.folder / "kettle.mp4").read_bytes())
+    assert (found.width, found.height, found.frames) == (320, 240, 25)
+
+
 def test_the_doctor_finds_this_machine_fit(reader: Reader) -> None:
     """With no settings at all every part is there: that is what the two commands rest on."""
     assert " 0 fail" in reader.run(block_with("skureel doctor"))
@@ -148,6 +156,13 @@ def test_the_doctor_finds_this_machine_fit(reader: Reader) -> None:
 
 def test_every_runnable_block_is_run_here() -> None:
     """A new block cannot be marked runnable and be forgotten."""
-    known = ("skureel demo", "cat > products.jsonl", '"tombstone": true', "skureel generate", "skureel doctor")
+    known = (
+        "skureel demo",
+        "cat > products.jsonl",
+        '"tombstone": true',
+        "-o mug.mp4",
+        "skureel model tiny",
+        "skureel doctor",
+    )
     assert [any(words in text for words in known) for text in RUNNABLE] == [True] * len(known)
     assert len(SERVICE) == 1
