@@ -49,8 +49,8 @@ class Finished:
     has_text: bool
     """True when words are drawn on the picture: captions, a visible label or a promotion's."""
     parts: tuple[bytes, ...] = field(default=(), repr=False)
-    """Body and end card, whose packets these are; none when the clip was encoded in one piece. For ``inspect_file`` where
-    the body's pictures were once decoded, by the inspection of the first clip made of it; that one needs decoding."""
+    """Body and end card, whose packets these are; none when the clip was encoded in one piece. ``inspect_file`` takes
+    them instead of decoding once the first clip made of the body was inspected by decoding."""
 
 
 def finish(base: bytes, recipe: Recipe, *, generative: bool) -> Finished:
