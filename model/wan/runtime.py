@@ -123,9 +123,10 @@ class Runtime:
         results: dict[int, Rendered | EngineError] = {}
         waiting: list[Future[None]] = []
         try:
-            for key, clips in self._batches(shots, results):
+            batches = list(self._batches(shots, results))
+            for key, clips in batches:
                 for some in self._denoised(key, clips, results, watch):
-                    if self._overlap:
+                    if self._overlap and len(batches) > 1:
                         waiting.append(self._decode_later(some, key.bucket, results, watch))
                     else:
                         self._finish(some, key.bucket, results, watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,6 +16,13 @@ KEPT = 1024
 """Prompts kept: of the real encoder at most 4 MiB each, and only the tokens a prompt has."""
 
 _log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=KEPT)
+def _clean(prompt: str) -> str:
+    """A prompt as WanPipeline cleans it: mended, unescaped, single spaces. Negative prompts come with every clip."""
+    cleaned: str = prompt_clean(prompt)
+    return cleaned
 
 
 class Prompts:
@@ -30,7 +38,7 @@ class Prompts:
 
     def missing(self, prompts: Sequence[str]) -> list[str]:
         """Those of the prompts that must be embedded: where there are none, the encoder need not be on the device."""
-        return [prompt for prompt in dict.fromkeys(map(prompt_clean, prompts)) if prompt not in self._cache]
+        return [prompt for prompt in dict.fromkeys(map(_clean, prompts)) if prompt not in self._cache]
 
     def embed(self, prompts: Sequence[str], device: torch.device, encoding: Callable[[], torch.device]) -> Tensor:
         """Embeddings of the prompts, (prompts, tokens, width), on ``device``, in the encoder's dtype.
@@ -38,7 +46,7 @@ class Prompts:
         ``encoding`` is called where the encoder is needed and gives the device it is on. One prompt a forward, so that
         a prompt's embedding does not depend on its company.
         """
-        cleaned = [prompt_clean(prompt) for prompt in prompts]
+        cleaned = [_clean(prompt) for prompt in prompts]
         due = self.missing(prompts)
         self.misses += len(due)
         self.hits += len(prompts) - len(due)
