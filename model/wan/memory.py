@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -34,13 +34,11 @@ class Need:
     vae: int
     denoise: int
     decode: int
-    overlap: bool = False
-    """True when one batch is decoded while the next is denoised: then both work at once, but not in ``offload``."""
 
-    def of(self, mode: Mode) -> int:
-        """The peak under a mode."""
+    def of(self, mode: Mode, *, overlap: bool = False) -> int:
+        """The peak under a mode. ``overlap``: one batch is decoded while the next is denoised, so both work at once."""
         text = self.text + TEXT_WORK
-        work = self.denoise + self.decode if self.overlap else max(self.denoise, self.decode)
+        work = self.denoise + self.decode if overlap else max(self.denoise, self.decode)
         if mode == "offload":
             peak = max(text, self.transformer + self.denoise, self.vae + self.decode)
         elif mode == "evict":
@@ -50,35 +48,62 @@ class Need:
         return int(peak * HEADROOM)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The mode and why."""
+class Choice(NamedTuple):
+    """The mode, whether decoding overlaps denoising in it, and why."""
 
     mode: Mode
+    overlap: bool
     reason: str
 
 
-def choose(need: Need, free: int, wanted: Literal["auto", "resident", "evict", "offload"] = "auto") -> Choice:
-    """The mode for this much free memory (bytes): the fastest that fits, or the wanted one. Raises MemoryShortError."""
-    modes: tuple[Mode, ...] = ("resident", "evict", "offload") if wanted == "auto" else (wanted,)
-    for mode in modes:
-        if need.of(mode) <= free:
-            return Choice(mode, f"{mode} needs {need.of(mode) / GIB:.1f} GiB, {free / GIB:.1f} are free")
-    least = modes[-1]
+_WAYS: tuple[tuple[Mode, bool], ...] = (
+    ("resident", True),
+    ("resident", False),
+    ("evict", True),
+    ("evict", False),
+    ("offload", False),
+)
+"""Fastest first. In ``offload`` the decoder must not be moved away under a decode, so nothing overlaps there."""
+
+
+def choose(
+    need: Need,
+    free: int,
+    wanted: Literal["auto", "resident", "evict", "offload"] = "auto",
+    *,
+    overlap: bool = True,
+) -> Choice:
+    """The fastest way that fits into this much free memory (bytes), of those wanted. Raises MemoryShortError.
+
+    ``overlap``: whether decoding may overlap denoising at all.
+    """
+    ways = [way for way in _WAYS if wanted in {"auto", way[0]} and (overlap or not way[1])]
+    for mode, both in ways:
+        due = need.of(mode, overlap=both)
+        if due <= free:
+            told = "decoding beside denoising" if both else "decoding after denoising"
+            return Choice(mode, both, f"{mode}, {told}, needs {due / GIB:.1f} GiB, {free / GIB:.1f} are free")
+    least = ways[-1][0]
     raise MemoryShortError(
         f"{least} needs {need.of(least) / GIB:.1f} GiB and {free / GIB:.1f} are free: use a larger device, fewer clips "
         "a batch or a profile of smaller buckets, or end what else is on the device"
     )
 
 
-def work(tokens: int, width: int, ffn: int, batch: int, pixels: int) -> tuple[int, int]:
-    """Bytes that denoising and decoding work with, beside the weights: upper estimates for bfloat16.
-
-    Denoising: a block holds about twelve copies of its tokens in float32 and the wide layer once in bfloat16.
-    Decoding: the decoder's last stages hold 256 channels at half the size, for four frames in float32 and a few copies,
-    and the features of two frames behind each of its convolutions: about 10 KiB for every pixel of a frame.
+def denoise_bytes(tokens: int, width: int, ffn: int, batch: int) -> int:
+    """Upper estimate of what denoising works with: a block holds about twelve copies of its tokens in float32, and the
+    wide layer once in bfloat16.
     """
-    return batch * tokens * (12 * 4 * width + 2 * ffn), pixels * 10 * 1024
+    return batch * tokens * (12 * 4 * width + 2 * ffn)
+
+
+def decode_bytes(pixels: int, *, frames_at_once: int, itemsize: int) -> int:
+    """Upper estimate of what decoding works with, from the decoder's shapes.
+
+    Its unit is one frame behind the last doubling of size: 256 channels at half the sides, 64 values a pixel. What the
+    convolutions remember is 27 of these, and a block's intermediates are 14 for each frame that goes through together.
+    """
+    return pixels * 64 * itemsize * (27 + 14 * frames_at_once)
 
 
 def free_bytes(device: torch.device) -> int:

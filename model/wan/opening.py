@@ -13,7 +13,16 @@ from model.engine import CancelledError, EngineError, Watch
 from model.wan.checkpoint import Checkpoint, CheckpointError, check_components, resolve, verify
 from model.wan.decode import DecodeOptions, StreamDecoder, agreement
 from model.wan.load import Parts, load_parts
-from model.wan.memory import MemoryShortError, Need, Placement, choose, free_bytes, weight_bytes, work
+from model.wan.memory import (
+    MemoryShortError,
+    Need,
+    Placement,
+    choose,
+    decode_bytes,
+    denoise_bytes,
+    free_bytes,
+    weight_bytes,
+)
 from model.wan.options import WanOptions
 from model.wan.profile import FRAME_STEP, GRID, Profile
 from model.wan.runtime import Runtime
@@ -42,13 +51,14 @@ def build(parts: Parts, profile: Profile, options: WanOptions, device: torch.dev
     """A warm runtime over loaded parts. Raises EngineError."""
     compiled = _compiled(options, profile, device)
     batch = options.batch or profile.layout.batch
-    placement = _placed(parts, profile, options, device, batch)
+    placement, overlap = _placed(parts, profile, options, device, batch)
     runtime = Runtime(
         parts,
         profile,
         placement,
         batch=batch,
         compiled=compiled,
+        overlap=overlap,
         decoding=_decoding(parts, profile, placement, compiled=compiled),
         ceiling=matrix_ceiling(device, getattr(torch, profile.dtype)),
     )
@@ -135,31 +145,39 @@ def _decoding(parts: Parts, profile: Profile, placement: Placement, *, compiled:
     return half
 
 
-def _placed(parts: Parts, profile: Profile, options: WanOptions, device: torch.device, batch: int) -> Placement:
-    config = parts.transformer.config
-    pixels = max(bucket.render[0] * bucket.render[1] for bucket in profile.buckets)
-    tokens = pixels // GRID**2 * ((profile.max_frames - 1) // FRAME_STEP + 1)
-    width = config.num_attention_heads * config.attention_head_dim
-    denoise, decode = work(tokens, width, config.ffn_dim, batch, pixels)
+def _placed(
+    parts: Parts, profile: Profile, options: WanOptions, device: torch.device, batch: int
+) -> tuple[Placement, bool]:
+    """Everything where it belongs, and whether decoding overlaps denoising. Raises EngineError."""
     modules: dict[Literal["text", "transformer", "vae"], Any] = {
         "text": parts.text_encoder,
         "transformer": parts.transformer,
         "vae": parts.vae,
     }
-    need = Need(
-        **{part: weight_bytes(module) for part, module in modules.items()},
-        denoise=denoise,
-        decode=decode,
-        overlap=profile.layout.overlap,
-    )
+    need = _need(parts, profile, batch)
     free = free_bytes(device)
     if device.type == "cpu":
         free += need.text + need.transformer + need.vae  # they are in this memory already
     try:
-        choice = choose(need, free, options.memory)
+        choice = choose(need, free, options.memory, overlap=profile.layout.overlap)
     except MemoryShortError as error:
         raise EngineError(f"wan: {error}", retryable=False) from error
     _log.info("memory: %s", choice.reason)
     placement = Placement(modules, device, choice.mode)
     placement.settle()
-    return placement
+    return placement, choice.overlap
+
+
+def _need(parts: Parts, profile: Profile, batch: int) -> Need:
+    config, layout = parts.transformer.config, profile.layout
+    pixels = max(bucket.render[0] * bucket.render[1] for bucket in profile.buckets)
+    tokens = pixels // GRID**2 * ((profile.max_frames - 1) // FRAME_STEP + 1)
+    width = config.num_attention_heads * config.attention_head_dim
+    itemsize = getattr(torch, profile.decode.dtype).itemsize
+    return Need(
+        text=weight_bytes(parts.text_encoder),
+        transformer=weight_bytes(parts.transformer),
+        vae=weight_bytes(parts.vae),
+        denoise=denoise_bytes(tokens, width, config.ffn_dim, batch),
+        decode=decode_bytes(pixels, frames_at_once=layout.frames_at_once, itemsize=itemsize),
+    )

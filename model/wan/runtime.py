@@ -71,10 +71,22 @@ class Runtime:
         *,
         batch: int,
         compiled: bool = False,
+        overlap: bool = False,
         decoding: DecodeOptions | None = None,
         ceiling: float | None = None,
     ) -> None:
-        """``ceiling``: FLOP a second of a large matrix product; without it no MFU is told."""
+        """Take over placed parts.
+
+        Args:
+            parts: The model.
+            profile: How it is used.
+            placement: Where its parts are.
+            batch: Most clips of one batch.
+            compiled: Compile the transformer's blocks.
+            overlap: Decode a batch while the next is denoised.
+            decoding: The decoder's switches.
+            ceiling: FLOP a second of a large matrix product; without it no MFU is told.
+        """
         self._parts, self._profile, self._placement = parts, profile, placement
         self._device, self._batch, self._ceiling = placement.device, batch, ceiling
         self._decode_options = decoding or DecodeOptions()
@@ -86,8 +98,7 @@ class Runtime:
             if profile.sampler == "unipc"
             else FewStep.of(timesteps=profile.timesteps)
         )
-        # In "offload" the decoder must not be moved away under a decode, so nothing overlaps there.
-        self._overlap = profile.layout.overlap and placement.mode != "offload"
+        self._overlap = overlap
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="skureel-decode")
         cuda = self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if cuda else None  # type: ignore[no-untyped-call]
