@@ -64,12 +64,15 @@ class Prompts:
 
     def _embedded(self, prompt: str, device: torch.device) -> Tensor:
         """The embeddings of a prompt's own tokens, (its tokens, width), on the host."""
-        limits = {"padding": "max_length", "max_length": self._tokens, "truncation": True}
-        form = self._tokenizer(prompt, **limits, return_attention_mask=True, return_tensors="pt")
-        ids, mask = form.input_ids.to(device), form.attention_mask.to(device)
-        own = int(mask.sum())
+        known = self._tokenizer(prompt, max_length=self._tokens, truncation=True).input_ids
+        own = len(known)
         if own == self._tokens and len(self._tokenizer(prompt).input_ids) > self._tokens:
             _log.warning("prompt cut to its first %d tokens: %.60s…", self._tokens, prompt)
+        # Padded here: the tokenizer would take as long for that again.
+        ids = torch.full((1, self._tokens), self._tokenizer.pad_token_id)
+        ids[0, :own] = torch.tensor(known)
+        mask = (torch.arange(self._tokens) < own)[None].long()
+        ids, mask = ids.to(device), mask.to(device)
         hidden: Tensor = self._encoder(ids, mask).last_hidden_state[0, :own]
         return hidden.cpu()
 
