@@ -21,9 +21,11 @@ from model.wan.decode import DecodeOptions, StreamDecoder, agreement
 from model.wan.load import Parts, load_parts
 from model.wan.measure_figures import Case, Row, Side, Turn
 from model.wan.measure_full import full_size
+from model.wan.measure_gains import Gain, Ground, gains
 from model.wan.measure_sides import Ours, Stock, shots_of, used_profile
+from model.wan.measure_switches import SWITCHES
 from model.wan.opening import RECOMPILES
-from model.wan.profile import Profile
+from model.wan.profile import FRAME_STEP, GRID, Profile
 from model.wan.runtime import OUT_OF_MEMORY, free_cache
 from model.wan.timing import copy_ceiling, matrix_ceiling
 
@@ -157,6 +159,21 @@ class Bench:
             except EngineError as error:
                 self.left_out[str(case)] = str(error)
 
+    def gains(self, plan: Plan) -> Iterator[Gain]:
+        """What each switch brings, on the first case of the plan; the step cache's on a profile of many steps."""
+        profiles = {profile.name: profile for profile in plan.profiles}
+        case = plan.cases()[0]
+        profile = profiles[case.profile]
+        ground = Ground(
+            parts=self.parts(profile),
+            profile=profile,
+            case=replace(case, batch=1, mode="text" if "text" in profile.modes else case.mode),
+            device=self.device,
+            rounds=plan.rounds,
+            compile=bool(plan.compile),
+        )
+        yield from gains(SWITCHES, ground, lambda: self.deadline.passed, self.left_out)
+
     def parts(self, profile: Profile) -> Parts:
         """The modules for a profile, loaded once for all that can share them. Raises as Source.parts does."""
         key = (profile.dtype, profile.sampler if not self._source.random else "", profile.adapters)
@@ -196,8 +213,16 @@ class Bench:
             torch._dynamo.config.recompile_limit = RECOMPILES  # noqa: SLF001 - there is no other door to it
         return chosen
 
+    def _check(self, case: Case, used: Profile) -> None:
+        """Stock would fail far inside with a clip beyond the model's positions. Raises EngineError."""
+        limit = self.parts(used).transformer.config.rope_max_seq_len
+        latent_frames = (case.frames - 1) // FRAME_STEP + 1
+        if max(case.width // GRID, case.height // GRID, latent_frames) > limit:
+            raise EngineError(f"wan: the transformer's positions end at {limit} patches a side", retryable=False)
+
     def _row(self, case: Case, profile: Profile, plan: Plan) -> Row:
         used = used_profile(profile, case)
+        self._check(case, used)
         told: list[str] = []
         ours, stock = _Taking(), _Taking()
         runtimes: list[Ours] = []

@@ -163,7 +163,7 @@ class Row:
             "flops_per_clip": self.flops,
             "ours": self._side(self.ours),
             "stock": self._side(self.stock) if self.stock else None,
-            "ratios": {name: {"p50": _short(s.p50), "spread": _short(s.spread)} for name, s in self.ratios().items()},
+            "ratios": {name: {"p50": short(s.p50), "spread": short(s.spread)} for name, s in self.ratios().items()},
         }
 
     def _side(self, side: Side) -> dict[str, Any]:
@@ -176,18 +176,18 @@ class Row:
             return told
         seconds = side.series(lambda turn: turn.seconds)
         told |= {
-            "seconds_per_clip": {"p50": _short(seconds.p50), "spread": _short(seconds.spread)},
-            "clips_per_gpu_hour": _short(SECONDS_AN_HOUR / seconds.p50),
-            "stages": {name: _short(side.series(lambda t, n=name: t.stage(n)).p50) for name in STAGES},  # type: ignore[misc]
-            "outside_ms": _short(1000 * side.series(self.outside).p50),
-            "outside_wall_ms": _short(1000 * side.series(lambda turn: turn.outside.wall / turn.clips).p50),
+            "seconds_per_clip": {"p50": short(seconds.p50), "spread": short(seconds.spread)},
+            "clips_per_gpu_hour": short(SECONDS_AN_HOUR / seconds.p50),
+            "stages": {name: short(side.series(lambda t, n=name: t.stage(n)).p50) for name in STAGES},  # type: ignore[misc]
+            "outside_ms": short(1000 * side.series(self.outside).p50),
+            "outside_wall_ms": short(1000 * side.series(lambda turn: turn.outside.wall / turn.clips).p50),
             "memory": {name: max(turn.memory[name] for turn in side.turns) for name in side.turns[0].memory},
         }
         if (mfu := self.mfu(side)) is not None:
-            told["mfu"] = _short(mfu)
+            told["mfu"] = short(mfu)
         return told
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Four digits: more would be noise."""
     return float(f"{value:.4g}")

@@ -53,7 +53,7 @@ def shots_of(case: Case, profile: Profile, turn: int) -> list[Shot]:
         Shot(
             scene=Scene(
                 mode=case.mode,
-                prompt=f"A red enamel kettle, number {turn}.{clip}, on a wooden table by a window; slow push-in",
+                prompt=f"A red kettle on a table, {turn}.{clip}; slow push-in",
                 photo=Photo(url="file:kettle.png") if photo else None,
                 seed=1000 * turn + clip,
                 width=width,
@@ -84,7 +84,8 @@ class MeasuredRuntime(Runtime):
     """
 
     def __init__(self, parts: Parts, profile: Profile, placement: Placement, meter: Meter, **more: Any) -> None:
-        super().__init__(parts, profile, placement, batch=profile.layout.batch, **more)
+        layout = profile.layout
+        super().__init__(parts, profile, placement, batch=layout.batch, overlap=layout.overlap, **more)
         self._meter = meter
         self.short: list[str] = []
         self.forward: Any = _CountedForward(self.forward, meter)
@@ -227,7 +228,7 @@ class Stock:
             watch = Stopwatch(self._device)
             frames = self._called(pipeline, shots, steps=self._profile.steps)
             with self._meter.span("copy"):
-                _bytes_of(frames)
+                bytes_of(frames)
             total = watch.stop()
         spent = self._meter.take()
         inside = {name: spent[name] for name in (TEXT, TRANSFORMER, ENCODE, DECODE) if name in spent}
@@ -275,7 +276,6 @@ def scheduler_of(profile: Profile) -> Any:
     return scheduler
 
 
-def _bytes_of(frames: Any) -> Frames:
-    """Frames in 0…1 as bytes: an encoder takes them no other way."""
-    levels: Frames = (frames * 255).round().astype(np.uint8)
-    return levels
+def bytes_of(frames: Any) -> Frames:
+    """Frames in 0…1 as bytes in rows: an encoder takes them no other way."""
+    return np.ascontiguousarray((frames * 255).round().astype(np.uint8))
