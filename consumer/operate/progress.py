@@ -18,7 +18,8 @@ class Bar:
 
     def told(self, stage: str) -> None:
         """A stage of unknown length begins."""
-        self._progress.reset(self._task, description=stage, total=None)
+        self._progress.remove_task(self._task)  # a task that has a total cannot lose it again
+        self._task = self._progress.add_task(stage, total=None)
 
     def beat(self, stage: str, done: int, total: int) -> None:
         """See ``Watch``; never cancels."""
