@@ -21,7 +21,7 @@ from model.wan.decode import DecodeOptions, StreamDecoder, agreement
 from model.wan.load import Parts, load_parts
 from model.wan.measure_figures import Case, Row, Side, Turn
 from model.wan.measure_full import full_size
-from model.wan.measure_gains import Gain, Ground, gains
+from model.wan.measure_gains import TIME_UP, Gain, Ground, gains
 from model.wan.measure_sides import Ours, Stock, shots_of, used_profile
 from model.wan.measure_switches import SWITCHES
 from model.wan.opening import RECOMPILES
@@ -59,12 +59,23 @@ class Plan:
             if mode in profile.modes
         ]
 
+    def shortened(self, *, frames: bool, sizes: bool, batches: bool) -> Plan:
+        """Only the first of those that are named."""
+        return replace(
+            self,
+            frames=self.frames[:1] if frames else self.frames,
+            sizes=self.sizes[:1] if sizes else self.sizes,
+            batches=self.batches[:1] if batches else self.batches,
+        )
+
 
 class Source(Protocol):
     """Where the modules come from."""
 
-    random: bool
-    """Random weights: pictures mean nothing."""
+    @property
+    def random(self) -> bool:
+        """Random weights: pictures mean nothing."""
+        ...
 
     def parts(self, profile: Profile, device: torch.device) -> Parts:
         """Loaded for a profile. Raises EngineError or torch.OutOfMemoryError."""
@@ -152,12 +163,14 @@ class Bench:
         profiles = {profile.name: profile for profile in plan.profiles}
         for case in plan.cases():
             if self.deadline.passed:
-                self.left_out[str(case)] = "the time was up"
+                self.left_out[str(case)] = TIME_UP
                 continue
             try:
                 yield self._row(case, profiles[case.profile], plan)
             except EngineError as error:
                 self.left_out[str(case)] = str(error)
+            except OUT_OF_MEMORY:
+                self.left_out[str(case)] = "out of memory in loading the modules"
 
     def gains(self, plan: Plan) -> Iterator[Gain]:
         """What each switch brings, on the first case of the plan; the step cache's on a profile of many steps."""
@@ -172,7 +185,15 @@ class Bench:
             rounds=plan.rounds,
             compile=bool(plan.compile),
         )
-        yield from gains(SWITCHES, ground, lambda: self.deadline.passed, self.left_out)
+        for many_steps in (False, True):
+            switches = [switch for switch in SWITCHES if switch.many_steps == many_steps]
+            chosen = next((each for each in plan.profiles if each.sampler == "unipc"), None) if many_steps else profile
+            if chosen is None:
+                why = "none of the profiles takes many steps"
+                self.left_out |= {f"switch: {switch.name}": why for switch in switches}
+                continue
+            there = replace(ground, profile=chosen, parts=self.parts(chosen))
+            yield from gains(switches, there, lambda: self.deadline.passed, self.left_out)
 
     def parts(self, profile: Profile) -> Parts:
         """The modules for a profile, loaded once for all that can share them. Raises as Source.parts does."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from model.engine import EngineError
 from model.wan.decode import DecodeOptions
 from model.wan.load import Parts
 from model.wan.measure_figures import Case, Series, short
@@ -23,6 +23,7 @@ from model.wan.profile import FRAME_STEP, Profile
 from model.wan.runtime import OUT_OF_MEMORY, free_cache
 from model.wan.text import Prompts
 
+TIME_UP = "the time was up"
 PATIENCE = 30.0
 """Seconds after which a switch gets no further round."""
 
@@ -96,6 +97,8 @@ class Switch:
     memory: float | None = None
     """Predicted peak of memory, on over off: looked at on CUDA alone, for on a CPU the C library's allocator keeps what
     it has once had, and in one process nothing can be told apart."""
+    many_steps: bool = False
+    """Of use with many steps alone: tried on a profile that takes them."""
     needs: Callable[[Ground], str] = lambda _: ""
     """Why it cannot be tried on a ground; empty where it can."""
 
@@ -183,14 +186,17 @@ def gains(
     """Every switch that can be tried, as it is done; the others are named in ``left_out``."""
     for switch in switches:
         name = f"switch: {switch.name}"
-        if why := "the time was up" if passed() else switch.needs(ground):
+        if why := TIME_UP if passed() else switch.needs(ground):
             left_out[name] = why
             continue
         found = None
-        with suppress(*OUT_OF_MEMORY):
+        try:
             found = gain(switch, ground)
-        if found is None:
+        except OUT_OF_MEMORY:
             left_out[name] = "out of memory"
+        except EngineError as error:
+            left_out[name] = str(error)
+        if found is None:
             free_cache(ground.device)
         else:
             yield found

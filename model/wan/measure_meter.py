@@ -47,8 +47,14 @@ class Meter:
     by side still does. On a CPU it lies between two readings of the clock.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        wall: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._device, self._wall, self._cpu = device, wall, cpu
         self._spans: list[tuple[str, _Mark, _Mark]] = []
 
     @contextmanager
@@ -109,7 +115,7 @@ class Meter:
         if self._device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record(torch.cuda.current_stream(self._device))
-        return _Mark(time.perf_counter(), time.process_time(), event)
+        return _Mark(self._wall(), self._cpu(), event)
 
 
 class Stopwatch:

@@ -67,7 +67,7 @@ class Beside:
 
 
 def beside(rows: Iterable[Row], steps: dict[str, int], hardware: str) -> list[Beside]:
-    """Our rows of the published workloads beside the figures. ``steps``: by profile. Nothing where no row is of them."""
+    """Our rows of the published workloads beside the figures, if there are any. ``steps``: by profile."""
     found = []
     for row in rows:
         case = row.case

@@ -153,10 +153,6 @@ def _compiled(ground: Ground) -> Pair:
     return Pair(off=lambda: plain(latents, 757.0, projected), on=lambda: compiled(latents, 757.0, projected))
 
 
-def _guided(ground: Ground) -> str:
-    return "" if ground.profile.sampler == "unipc" else f"profile {ground.profile.name} takes too few steps for it"
-
-
 def _asked(ground: Ground) -> str:
     return "" if ground.compile else "only with --compile: it takes minutes"
 
@@ -242,7 +238,7 @@ SWITCHES = (
             0.5, 0.9, "handbook: 1.7 to 2.7x at 20 to 50 steps; of two tiny blocks one can be left out"
         ),
         pair=_runs({"steps": STEPS}, {"steps": STEPS, "step_cache": THRESHOLD}, 1),
-        needs=_guided,
+        many_steps=True,
     ),
     Switch(
         name="compiled blocks",
