@@ -53,13 +53,15 @@ REAL: dict[str, Any] = {
     "scale_factor_temporal": 4,
 }
 """The published configuration of the TI2V-5B autoencoder; the statistics of the latents do not matter here."""
-AIMS = {"time": 1.05, "memory": 0.5, "counted": 0.5}
-"""Ours over stock, at most."""
+AIMS = {"time": 1.05, "CPU": 1.05, "memory": 0.5, "counted": 0.5}
+"""Ours over stock, at most. Beside other work CPU time is the one to trust; alone, both say the same."""
+THREADS = 1
+"""With more, cores that other work holds up make all the others wait, and spin, at the end of every operation."""
 SIDES = ("stock", "ours")
 TOLERANCE = 1e-5
 """Largest difference of a value in [-1, 1] before the two sides count as doing different work."""
 METHOD = (
-    "One clip through AutoencoderKLWan.decode and StreamDecoder.decode, each in a fresh process, in turn, two threads; "
+    "One clip through AutoencoderKLWan.decode and StreamDecoder.decode, each in a fresh process, in turn, one thread; "
     "figures are medians, ratios are ours over stock. Time and CPU: of the decode alone. Memory: the most that was "
     "resident while decoding, above what was resident just before, weights loaded; the kernels that ours folds when it "
     "is made are weights too, and are told apart. Counted: bytes of live tensors, operation by operation, at sizes in "
@@ -141,7 +143,7 @@ def decoded(vae: Any, ours: StreamDecoder | None, latents: Tensor) -> Iterator[T
 
 def take(side: str, plan: Plan, frames: Path) -> Taken:
     """Run one side in this process. The first leaves its frames, the others compare theirs. Raises ValueError."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     vae, latents = build(plan.width), plan.clip.latents()
     ours = StreamDecoder(vae) if side == "ours" else None
     held = folded_bytes(ours, vae) / 2**20 if ours else 0.0
@@ -220,7 +222,7 @@ def report(
         for shape, peaks in sizes.items()
     }
     ratios = {name: round(each["ours"] / each["stock"], 3) for name, each in figures.items()}
-    aims = {name: AIMS[name.split(",")[0].split(" ")[0]] for name in ratios if name != "CPU, s"}
+    aims = {name: AIMS[name.replace(",", " ").split()[0]] for name in ratios}
     return {
         "bench": "decode",
         **machine.describe(),
@@ -246,10 +248,8 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for heading in ("what", *SIDES, "ratio", "aim"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     for name, each in found["figures"].items():
-        aim = found["aims"].get(name)
-        style = "" if aim is None else "green" if found["met"][name] else "red"
-        ratio = Text(f"{found['ratios'][name]:.3f}", style=style)
-        table.add_row(name, *(f"{each[side]:,.1f}" for side in SIDES), ratio, "" if aim is None else f"≤ {aim}")
+        ratio = Text(f"{found['ratios'][name]:.3f}", style="green" if found["met"][name] else "red")
+        table.add_row(name, *(f"{each[side]:,.1f}" for side in SIDES), ratio, f"≤ {found['aims'][name]}")
     console.rule(f"[bold]decode, {found['facts']['clip']}")
     console.print(Group(Text(found["method"]), table))
 
