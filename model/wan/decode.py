@@ -124,7 +124,7 @@ class StreamDecoder:
         """The same from overlapping tiles: for when memory is short.
 
         ``tile``: height and width in latent cells; None: two by two tiles, which at 832×480 need a third of the memory
-        and a third more work (three by three: a fifth, and three quarters more). ``overlap``: cells shared by neighbours,
+        and a third more work (three by three: a fifth, and three quarters). ``overlap``: cells shared by neighbours,
         blended linearly.
 
         Tiles are decoded one after the other through the whole clip, and gathered in the host's memory (float32): most
