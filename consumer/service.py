@@ -29,10 +29,9 @@ from consumer.planner.planner import PlannerHandler
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.prompts import Prompts
 from consumer.planner.reopen import reopen_outstanding
-from consumer.renderer.engine_room import Limits
+from consumer.renderer.configured import fallback_of, renderer_options
 from consumer.renderer.photos import Photos
-from consumer.renderer.renderer import Renderer, RendererOptions
-from consumer.renderer.work import Rules
+from consumer.renderer.renderer import Renderer
 from consumer.roles import Role
 from consumer.settings import Settings
 from consumer.storage.open import open_store
@@ -57,14 +56,16 @@ from consumer.wiring import (
     remember_embedded,
 )
 from model.engine import Engine, EngineError
-from model.engines import open_engine
 
 log = structlog.get_logger(__name__)
 
-PLANNER, RENDERER = "planner", "renderer"
-ROLES = ("all", PLANNER, RENDERER)
+PLANNER, RENDERER, DRESSER = "planner", "renderer", "dresser"
+ROLES = ("all", PLANNER, RENDERER, DRESSER)
 METADATA_SECONDS = 15.0
 """How long the broker may take to say who it is."""
+FETCHED, REQUESTS_FETCHED = 1024 * 1024, 64 * 1024
+"""Bytes of a partition fetched at once: the client's default; and some forty clip requests, for a lane without room is
+paused, and what was fetched ahead is thrown away then."""
 WATCH_SECONDS = 0.5
 """How often the main thread looks whether a loop has ended by itself."""
 
@@ -92,6 +93,13 @@ _OUT = (UnavailableError, StoreUnavailableError, TopicsError, KafkaException)
 """Asked first: an unavailable store is a store error too."""
 
 
+def roles_of(settings: Settings, role: str) -> tuple[str, ...]:
+    """The roles that run where ``role`` is asked for; ``all`` leaves no topic without a reader."""
+    if role != "all":
+        return (role,)
+    return (PLANNER, RENDERER) if settings.renderer.dress else (PLANNER, RENDERER, DRESSER)
+
+
 class Service:
     """One process's roles. ``start`` builds and runs them, ``stop`` drains and closes; both once."""
 
@@ -102,7 +110,7 @@ class Service:
         self.bootstrap = settings.kafka.bootstrap
         self.cluster = ""
         self.http: HealthServer | None = None
-        self._names = (PLANNER, RENDERER) if role == "all" else (role,)
+        self._names = roles_of(settings, role)
         self._roles: dict[str, Role] = {}
         self._closing = ExitStack()
         self._store: Store | None = None
@@ -134,19 +142,29 @@ class Service:
 
     def _open(self) -> None:
         settings = self.settings
-        # The planner asks an engine what it is; only a renderer's is ever started, so only that needs a guard.
-        engine = guarded_engine(settings) if RENDERER in self._names else engine_of(settings)
+        engine = self._engine()
         self._store = open_store(settings.store, self.metrics)
         log.info("store", kind=settings.store.kind, capabilities=str(self._store.probe()))
         self._find_broker()
-        self.metrics.set(m.BUILD_INFO, 1, version=__version__, engine=engine.spec.name)
-        if PLANNER in self._names:
+        self.metrics.set(m.BUILD_INFO, 1, version=__version__, engine=engine.spec.name if engine else "none")
+        if PLANNER in self._names and engine is not None:
             self._roles[PLANNER] = self._planner(engine)
-        if RENDERER in self._names:
+        if RENDERER in self._names and engine is not None:
             self._roles[RENDERER] = self._renderer(engine)
+        if DRESSER in self._names:
+            self._roles[DRESSER] = self._dresser()
         observe = settings.observe
         self.http = self._closing.enter_context(HealthServer(self.health, self.metrics, observe.host, observe.port))
         log.info("listening", url=self.http.url)
+
+    def _engine(self) -> Engine | None:
+        """The configured engine, for those who need one: the planner asks it what it is, the renderer starts it.
+
+        Only a started one needs a guard. A dresser has none, and asks for none.
+        """
+        if RENDERER in self._names:
+            return guarded_engine(self.settings)
+        return engine_of(self.settings) if PLANNER in self._names else None
 
     def _find_broker(self) -> None:
         """Start the embedded broker or ask the real one who it is, and see that the topics are there."""
@@ -179,7 +197,11 @@ class Service:
         """Every topic we read or write, dead letters included."""
         topics = self.settings.topics
         names = [getattr(topics, name) for name in type(topics).model_fields]
-        groups = {PLANNER: self._planner_topics(), RENDERER: self._renderer_topics()}
+        groups = {
+            PLANNER: self._planner_topics(),
+            RENDERER: self._renderer_topics(),
+            DRESSER: [topics.clip_dress],
+        }
         letters = [dead_letter_topic(topic, self._group(role)) for role, read in groups.items() for topic in read]
         return [*names, *letters]
 
@@ -192,7 +214,8 @@ class Service:
 
     def _renderer_topics(self) -> list[str]:
         topics = self.settings.topics
-        return [topics.clip_render, topics.clip_render_bulk, topics.clip_dress]
+        dressed = [topics.clip_dress] if self.settings.renderer.dress else []
+        return [topics.clip_render, topics.clip_render_bulk, *dressed]
 
     def _planner(self, engine: Engine) -> Role:
         settings = self.settings
@@ -218,42 +241,26 @@ class Service:
         return Role(self._loop(PLANNER, self._planner_topics(), worker, lease="run"))
 
     def _renderer(self, engine: Engine) -> Role:
-        settings, rules = self.settings, self.settings.renderer
-        options = RendererOptions(
-            group=self._group(RENDERER),
-            cluster=self.cluster,
-            video_ready=settings.topics.video_ready,
-            video_rejected=settings.topics.video_rejected,
-            source="/skureel/renderer",
-            look_ahead=rules.look_ahead,
-            finishers=rules.finishers,
-            rules=Rules(attempts=rules.attempts, photo_policy=rules.photo_policy),
-            limits=Limits(
-                job_timeout=settings.engine.job_timeout,
-                hang_after=settings.engine.hang_after,
-                start_timeout=settings.engine.start_timeout,
-                on_hang="restart" if settings.engine.hosted else "exit",
-            ),
-        )
-        worker = Renderer(
-            options,
-            engine=engine,
-            store=self.store,
-            codec=open_codec(settings),
-            photos=Photos(self.store, rules.photo_hosts),
-            metrics=self.metrics,
-            clock=utc_now,
-            fallback=self._fallback(engine),
-        )
+        worker = self._worker(RENDERER, engine)
         loop = self._loop(RENDERER, self._renderer_topics(), worker, lease="record")
         return Role(loop, worker.ready.is_set, worker.last_sign, worker.stuck)
 
-    def _fallback(self, engine: Engine) -> Engine | None:
-        """The engine that draws what the configured one cannot render, where the photo policy may ask for it."""
-        policy, spec = self.settings.renderer.photo_policy, engine.spec
-        if policy == "storyboard" or (policy == "text" and not spec.texts):
-            return open_engine("storyboard")
-        return None
+    def _dresser(self) -> Role:
+        """The same work without an engine: what needs one is handed over to the renderers."""
+        return Role(self._loop(DRESSER, [self.settings.topics.clip_dress], self._worker(DRESSER, None), lease="record"))
+
+    def _worker(self, role: str, engine: Engine | None) -> Renderer:
+        settings = self.settings
+        return Renderer(
+            renderer_options(settings, role, group=self._group(role), cluster=self.cluster),
+            engine=engine,
+            store=self.store,
+            codec=open_codec(settings),
+            photos=Photos(self.store, settings.renderer.photo_hosts),
+            metrics=self.metrics,
+            clock=utc_now,
+            fallback=fallback_of(settings, engine.spec) if engine else None,
+        )
 
     def _loop(self, role: str, topics: list[str], worker: Worker, *, lease: str) -> Loop:
         kafka = self.settings.kafka
@@ -264,7 +271,8 @@ class Service:
             delivery="exactly_once" if kafka.exactly_once else "at_least_once",
             protocol=kafka.protocol,
             client=self._client(),
-            batch=kafka.batch if lease == "run" else max(1, self.settings.renderer.look_ahead),
+            batch=kafka.batch if lease == "run" else self.settings.renderer.look_ahead,
+            fetch_bytes=FETCHED if lease == "run" else REQUESTS_FETCHED,
             transaction_timeout=kafka.transaction_timeout,
             session_timeout=kafka.session_timeout,
             drain_timeout=kafka.drain_timeout,

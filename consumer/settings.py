@@ -78,7 +78,7 @@ class Kafka(_Tree):
     password: SecretStr | None = None
     """sasl.password."""
     group_prefix: Annotated[str, Field(min_length=1)] = "skureel"
-    """Consumer groups are <prefix>-planner and <prefix>-renderer."""
+    """Consumer groups are <prefix>-planner, <prefix>-renderer and <prefix>-dresser."""
     delivery: Literal["exactly_once", "at_least_once"] | None = None
     """None: exactly_once on a real broker, at_least_once on the embedded one, which has no transactions to speak of."""
     protocol: Literal["classic", "consumer"] = "classic"
@@ -283,10 +283,15 @@ class Planner(_Tree):
 
 
 class Renderer(_Tree):
-    """The renderer's own."""
+    """The renderer's own, and the dresser's as far as it has the same."""
 
     look_ahead: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Requests taken ahead of the engine: the buffer that keeps it busy and that superseding looks through."""
+    """Requests taken ahead of the work, in each lane: what keeps the engine busy and superseding looks through."""
+    bulk_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of the engine's clips, what promotions' requests get while requests of single products wait. 0: none; 1: the
+    order of arrival."""
+    dress: bool = True
+    """Renderers also take the requests that need no engine (clip-dress). Turn it off where dressers run."""
     finishers: Annotated[int, Field(ge=1, le=64)] = 2
     """Threads that inspect, dress, encode and upload."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 2

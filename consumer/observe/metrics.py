@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,7 +113,7 @@ STAGE_SECONDS = _spec(
     "skureel_stage_seconds",
     "histogram",
     ("stage",),
-    "Time in each stage of a clip: lookup, photo, render, inspect, encode, upload, announce.",
+    "Time in each stage of a clip: photo, render, inspect, encode, dress, splice, upload, announce.",
     "Compare stages; the engine should be the longest.",
     GENERATION,
 )
@@ -204,6 +207,21 @@ FRESHNESS_SECONDS = _spec(
     "Rising: see the queue (lag) and the stages.",
     FRESHNESS,
 )
+SAVED_SECONDS = _spec(
+    "skureel_saved_engine_seconds_total",
+    "counter",
+    ("work",),
+    "Device time that announced clips did not need because a layer of theirs was stored, by the work that was done "
+    "instead: what their base clips once took.",
+    "None.",
+)
+HAND_OVERS = _spec(
+    "skureel_handed_over_requests_total",
+    "counter",
+    ("reason",),
+    "Requests that a dresser gave to the renderers: base (its base clip is not stored), photo (not to be had).",
+    "Many 'base': base clips are deleted while promotions still need them. 'photo': see renderer.photo_hosts.",
+)
 STORE_SECONDS = _spec("skureel_store_seconds", "histogram", ("operation",), "Time of store calls.", "Slow: see the "
                       "store.", FAST)  # fmt: skip
 STORE_BYTES = _spec("skureel_store_bytes_total", "counter", ("operation",), "Bytes to and from the store.", "None.")
@@ -249,6 +267,15 @@ class Metrics:
         child = self._child(spec, labels)
         assert isinstance(child, Histogram)  # noqa: S101 - a programming error, not an input
         child.observe(value)
+
+    @contextmanager
+    def timed(self, spec: Spec, **labels: str) -> Iterator[None]:
+        """Add the block's seconds to a histogram, however it ends."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(spec, time.perf_counter() - start, **labels)
 
     def value(self, spec: Spec, **labels: str) -> float:
         """The current value of a counter or gauge; of a histogram, its count. 0 where nothing was recorded."""

@@ -7,7 +7,7 @@ what was decided before a crash is announced after it word for word.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -40,12 +40,18 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The request's own place in the log. The cluster is part of it: another cluster has other offsets."""
+    """The request's own place in the log, and who read it there.
+
+    The cluster is part of it, for another cluster has other offsets; so is the consumer group, for two groups read the
+    same record and only one of them answers it.
+    """
 
     cluster: str
     topic: str
     partition: int
     offset: int
+    group: str = ""
+    """Empty in aliases written before there were two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,7 @@ class Alias:
                 "topic": origin.topic,
                 "partition": origin.partition,
                 "offset": origin.offset,
+                "group": origin.group,
             },
             "announcement": event,
         }
@@ -107,6 +114,7 @@ def standing(alias: Alias | None, request: ClipRequest, origin: Origin) -> Stand
         return Standing.NEWS
     if alias.revision > request.revision:
         return Standing.STALE
-    if alias.origin == origin or alias.origin.cluster != origin.cluster:
+    known = alias.origin if alias.origin.group else replace(alias.origin, group=origin.group)
+    if known == origin or known.cluster != origin.cluster:
         return Standing.ANNOUNCE
     return Standing.DUPLICATE

@@ -1,4 +1,4 @@
-"""The look-ahead buffer: requests taken ahead of the engine, one product at a time, newest revision only."""
+"""The look-ahead buffer: requests taken ahead of the work, one product at a time, newest revision only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from consumer.events import ClipRequest
 from consumer.renderer.alias import Origin
+from consumer.renderer.lanes import Lane
 from consumer.renderer.library import BaseRecord
 from consumer.stream.headers import Trace
 from consumer.stream.types import Lease, Partition, Record
@@ -22,9 +23,16 @@ class Job:
     record: Record
     request: ClipRequest
     origin: Origin
+    lane: Lane = Lane.INTERACTIVE
+    hastened: bool = False
+    """True when an interactive job waits for what this one renders."""
     trace: Trace | None = None
     begun: bool = False
-    """True once it was given to the first stage: from then on it is finished, not superseded."""
+    """True once it was given to the first stage."""
+    parked: bool = False
+    """True while it waits before a stage that costs: then it may still be superseded."""
+    superseded: bool = False
+    """True when a newer revision took its place: it was settled, and nobody wants it any more."""
     dropped: bool = False
     """True when its partition left: whatever comes of it is cache for the new owner, and not settled."""
     recipe: Recipe | None = None
@@ -39,8 +47,8 @@ class Job:
     """The scene for which the store was asked twice, because this process had just rendered it."""
 
     @property
-    def lane(self) -> tuple[str, str]:
-        """Requests of one lane are worked one after another."""
+    def target(self) -> tuple[str, str]:
+        """Product and variant: requests for one target are worked one after another."""
         return self.request.product_id, self.request.variant
 
 
@@ -49,61 +57,88 @@ class Buffer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lanes: dict[tuple[str, str], list[Job]] = {}
+        self._lines: dict[tuple[str, str], list[Job]] = {}
+        """By target, oldest record first."""
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(len(jobs) for jobs in self._lanes.values())
+            return sum(len(jobs) for jobs in self._lines.values())
+
+    def held(self, lane: Lane) -> int:
+        """Jobs of a lane."""
+        with self._lock:
+            return sum(job.lane is lane for jobs in self._lines.values() for job in jobs)
 
     def admit(self, job: Job) -> tuple[Job | None, list[Job]]:
-        """Add a job. Gives the job to begin now (if its lane was free) and those that it superseded.
+        """Add a job. Gives the job to begin now (if none of its target is in work) and those that it superseded.
 
         Only a strictly newer revision supersedes: an equal one is a second publication and is told apart by the
-        alias. A job that has begun is never superseded: its work is done, the alias decides.
+        alias. A job in work is never superseded: what was done for it is kept, and the alias decides.
         """
         with self._lock:
-            lane = self._lanes.setdefault(job.lane, [])
-            revision = job.request.revision
-            stale = [other for other in lane if not other.begun and other.request.revision < revision]
-            lane[:] = [other for other in lane if other not in stale]
-            lane.append(job)
-            return self._begin(lane), stale
+            line = self._lines.setdefault(job.target, [])
+            stale = [
+                other
+                for other in line
+                if (not other.begun or other.parked) and other.request.revision < job.request.revision
+            ]
+            for other in stale:
+                other.superseded = True
+            line[:] = [other for other in line if not other.superseded]
+            line.append(job)
+            return self._begin(line), stale
+
+    def park(self, job: Job) -> bool:
+        """The job waits for a stage from now on. False: a newer revision came meanwhile, so it is superseded."""
+        with self._lock:
+            line = self._lines.get(job.target, [])
+            if any(other.request.revision > job.request.revision for other in line):
+                job.superseded = True
+                return False
+            job.parked = True
+            return True
+
+    def unpark(self, job: Job) -> bool:
+        """Its turn has come. False when it was superseded while it waited."""
+        with self._lock:
+            job.parked = False
+            return not job.superseded
 
     def finish(self, job: Job) -> Job | None:
-        """Remove a job that was worked. Gives the next of its lane to begin, if any."""
+        """Remove a job that was worked. Gives the next of its target to begin, if any."""
         with self._lock:
-            lane = self._lanes.get(job.lane, [])
-            if job in lane:
-                lane.remove(job)
-            if not lane:
-                self._lanes.pop(job.lane, None)
+            line = self._lines.get(job.target, [])
+            if job in line:
+                line.remove(job)
+            if not line:
+                self._lines.pop(job.target, None)
                 return None
-            return self._begin(lane)
+            return self._begin(line)
 
     def drop(self, partitions: Collection[Partition]) -> list[Job]:
         """Mark the jobs of lost partitions; those not begun are removed and returned."""
         removed: list[Job] = []
         with self._lock:
-            for key, lane in list(self._lanes.items()):
-                for job in list(lane):
+            for key, line in list(self._lines.items()):
+                for job in list(line):
                     if job.lease.partition in partitions:
                         job.dropped = True
                         if not job.begun:
-                            lane.remove(job)
+                            line.remove(job)
                             removed.append(job)
-                if not lane:
-                    del self._lanes[key]
+                if not line:
+                    del self._lines[key]
         return removed
 
     def begun(self) -> int:
         """Jobs that some stage has."""
         with self._lock:
-            return sum(job.begun for jobs in self._lanes.values() for job in jobs)
+            return sum(job.begun for jobs in self._lines.values() for job in jobs)
 
     @staticmethod
-    def _begin(lane: list[Job]) -> Job | None:
-        """The lane's first job if none is in work; oldest record first, so that skips are found in order."""
-        if not lane or any(job.begun for job in lane):
+    def _begin(line: list[Job]) -> Job | None:
+        """The line's first job if none is in work; oldest record first, so that skips are found in order."""
+        if not line or any(job.begun for job in line):
             return None
-        lane[0].begun = True
-        return lane[0]
+        line[0].begun = True
+        return line[0]

@@ -15,8 +15,8 @@ from consumer.observe import metrics as m
 from consumer.observe.health import stacks
 from consumer.renderer.buffer import Job
 from consumer.renderer.hangs import HangWatch
+from consumer.renderer.lanes import LaneQueue
 from consumer.renderer.lookout import Lookout, Stop
-from consumer.renderer.stage import Stage
 from model.engine import CancelledError, Engine, EngineError, Rendered, Shot
 from model.hosted import LateError, LostError
 from model.pulse import SILENT_PATIENCE, Pulse, Silence
@@ -50,7 +50,7 @@ class Desk:
 
     shot: Callable[[Job], Shot]
     begins: Callable[[Job], bool]
-    """Whether the job shall be rendered still. When not, it was taken care of."""
+    """Its turn has come: whether it shall be rendered still. When not, it was taken care of."""
     wanted: Callable[[Job], bool]
     rendered: Callable[[Job, Rendered], None]
     gave_up: Callable[[Job, str, BaseException], None]
@@ -64,7 +64,7 @@ class Desk:
 
 
 class EngineRoom:
-    """Renders jobs in batches on one thread. A shot that is tried again is tried alone.
+    """Renders jobs in batches on one thread, interactive ones first. A shot that is tried again is tried alone.
 
     Alone it has all the memory there is, and one that hangs or crashes the engine takes no other with it.
     """
@@ -76,10 +76,12 @@ class EngineRoom:
         *,
         limits: Limits,
         attempts: int,
+        share: float,
         metrics: m.Metrics,
         stopping: threading.Event,
     ) -> None:
-        """``attempts``: how often a scene is given to the engine while it fails in a way that may pass."""
+        """``attempts``: how often a scene is given to the engine while it fails in a way that may pass. ``share``: what
+        bulk jobs get while interactive ones wait (``LaneQueue``)."""
         self._engine, self._desk, self._attempts, self._metrics = engine, desk, attempts, metrics
         self._stopping = stopping
         self._name = engine.spec.name
@@ -89,7 +91,7 @@ class EngineRoom:
         self._lookout = Lookout(
             engine=self._name, pulse=self.pulse, metrics=metrics, limit=limits.job_timeout, stopping=stopping
         )
-        self._shots: Stage[Job] = Stage("render", _never, threads=0)
+        self._shots: LaneQueue[Job] = LaneQueue(share)
         self._again: deque[Job] = deque()
         self._hangs = HangWatch(self._name, self.pulse, self._hung, stopping) if limits.on_hang == "exit" else None
         self._thread = threading.Thread(target=self._run, name=f"skureel-engine-{self._name}", daemon=True)
@@ -101,12 +103,18 @@ class EngineRoom:
             self._hangs.start()
 
     def put(self, job: Job) -> None:
-        """Queue a job."""
-        self._shots.put(job)
+        """Queue a job in its lane."""
+        self._shots.put(job, job.lane)
+        if job.hastened:
+            self.hasten(job)
+
+    def hasten(self, job: Job) -> None:
+        """An interactive job waits for what this one renders. The job may be here, or on its way to ``put``."""
+        job.hastened = True
+        self._shots.hasten(lambda waiting: waiting is job)
 
     def close(self, deadline: float) -> bool:
         """Join the thread until ``deadline`` (monotonic seconds) and free the engine. False when it still runs."""
-        self._shots.close(deadline)
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive() and self._hangs is None:
@@ -230,7 +238,3 @@ def _reason(error: EngineError) -> str:
     if isinstance(error, LateError):
         return "timeout"
     return "retryable" if error.retryable else "refused"
-
-
-def _never(_: Job) -> None:
-    raise AssertionError("the engine takes its shots itself")

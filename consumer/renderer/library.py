@@ -1,4 +1,4 @@
-"""The stored layers by their digests: base clips, finished clips, photos. A record beside each says that it is whole.
+"""The stored layers by their digests: base clips, bodies, finished clips. A record beside each says that it is whole.
 
 The record is written last, so its presence means that the bytes it speaks of are complete.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from consumer.storage import layout
 from consumer.storage.store import ObjectNotFoundError, Store
+from model.finish import Body
+from model.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,17 @@ class ClipRecord:
     policy: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRecord:
+    """What is known of a body: that it is whole, and that the first clip made of it was inspected by decoding."""
+
+    digest: str
+    sha256: str
+    poster_sha256: str
+    policy: str | None = None
+    """The inspection policy that the first clip passed."""
+
+
 def _dump(record: Any) -> bytes:
     return json.dumps(asdict(record), ensure_ascii=False, indent=1).encode()
 
@@ -81,11 +94,23 @@ class Library:
 
     def base(self, record: BaseRecord) -> bytes | None:
         """The base clip's bytes, or None where they are missing or not what the record says."""
+        return self._bytes(layout.base_key(record.digest), record.sha256)
+
+    def _bytes(self, key: str, sha256: str) -> bytes | None:
+        """An object's bytes where they are those with this digest."""
         try:
-            data, _ = self.store.get(layout.base_key(record.digest))
+            data, _ = self.store.get(key)
         except ObjectNotFoundError:
             return None
-        return data if hashlib.sha256(data).hexdigest() == record.sha256 else None
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def _poster(self, digest: str) -> bytes | None:
+        """A clip's poster where it is whole: its digest travels with it."""
+        try:
+            data, stat = self.store.get(layout.poster_key(digest))
+        except ObjectNotFoundError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == stat.metadata.get("sha256") else None
 
     def put_base(self, record: BaseRecord, data: bytes) -> BaseRecord:
         """Store an accepted base clip, bytes first."""
@@ -102,6 +127,49 @@ class Library:
         self.store.put(key, data, layout.quarantine_attributes(layout.VIDEO))
         self.store.put(layout.base_record_key(record.digest), _dump(done), layout.base_record_attributes())
         return done
+
+    def has_body(self, recipe: Recipe) -> bool:
+        """Whether the recipe's body is to be had, as far as records tell."""
+        if self._read(layout.body_record_key(recipe.body_digest)) is not None:
+            return True
+        plain = _plain(recipe)
+        return plain is not None and self.clip_record(plain.digest) is not None
+
+    def body(self, recipe: Recipe) -> Body | None:
+        """The recipe's body, or None where it is missing or not what its record says.
+
+        The clip without an end card is its own body and tags, which whoever joins it leaves behind: so only bodies of
+        clips with an end card are stored as such.
+        """
+        found = self._read(layout.body_record_key(recipe.body_digest))
+        if found is not None:
+            record = BodyRecord(**found)
+            data = self._bytes(layout.body_key(record.digest), record.sha256)
+            poster = self._bytes(layout.body_poster_key(record.digest), record.poster_sha256)
+            if data is not None and poster is not None:
+                return Body(data=data, poster=poster)
+        plain = _plain(recipe)
+        clip = self.clip_record(plain.digest) if plain is not None else None
+        if clip is None:
+            return None
+        data, poster = self._bytes(layout.clip_key(clip.digest), clip.sha256), self._poster(clip.digest)
+        return Body(data=data, poster=poster) if data is not None and poster is not None else None
+
+    def put_body(self, recipe: Recipe, body: Body, policy: str | None) -> None:
+        """Store the body of an inspected clip and its poster, the record last; nothing where the clip is its body."""
+        if _plain(recipe) is None:
+            return
+        digest = recipe.body_digest
+        record = BodyRecord(
+            digest=digest,
+            sha256=hashlib.sha256(body.data).hexdigest(),
+            poster_sha256=hashlib.sha256(body.poster).hexdigest(),
+            policy=policy,
+        )
+        put = self.store.put
+        put(layout.body_key(digest), body.data, layout.body_attributes(layout.VIDEO, record.sha256))
+        put(layout.body_poster_key(digest), body.poster, layout.body_attributes(layout.IMAGE, record.poster_sha256))
+        put(layout.body_record_key(digest), _dump(record), layout.body_record_attributes())
 
     def clip_record(self, digest: str) -> ClipRecord | None:
         """What is known of a finished clip, or None where there is none whose bytes are there too."""
@@ -123,3 +191,10 @@ class Library:
         done = ClipRecord(**(asdict(record) | {"etag": stat.etag}))
         self.store.put(layout.clip_record_key(record.digest), _dump(done), layout.clip_record_attributes())
         return done
+
+
+def _plain(recipe: Recipe) -> Recipe | None:
+    """The same recipe without its end card; None where it has none."""
+    if recipe.dressing.end_card is None:
+        return None
+    return replace(recipe, dressing=replace(recipe.dressing, end_card=None))

@@ -12,7 +12,7 @@ from consumer.observe import metrics as m
 from consumer.renderer.buffer import Job
 from consumer.renderer.photos import PhotoError, Photos, PhotoUnavailableError
 from model.engine import EngineSpec
-from model.recipe import Recipe
+from model.recipe import Photo, Recipe
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Pinning:
     def __init__(
         self,
         *,
-        engines: Engines,
+        engines: Engines | None,
         policy: str,
         tries: int,
         photos: Photos,
@@ -80,15 +80,18 @@ class Pinning:
     ) -> None:
         """``policy``: see ``Rules``. ``pause`` waits seconds, or returns True at once when the process stops.
 
-        Raises ValueError when the policy wants clips that no model makes, and no such engine is given.
+        Without engines nothing stands in for a photo. Raises ValueError when the policy wants clips that no model
+        makes, and no such engine is given.
         """
-        if policy == "storyboard" and engines.fallback is None and engines.main.generative:
+        if engines is not None and policy == "storyboard" and engines.fallback is None and engines.main.generative:
             raise ValueError(f"photo policy 'storyboard' needs a fallback engine; {engines.main.name} generates")
         self._engines, self._policy, self._tries = engines, policy, tries
         self._photos, self._metrics, self._pause = photos, metrics, pause
 
     def pin(self, job: Job) -> None:
-        """Fetch the photo, if any, and fix its digest in the recipe; or fall back by policy, visibly.
+        """Fix the photo's digest in the recipe, if it has one; or fall back by policy, visibly.
+
+        A photo whose digest was planned is not fetched yet: it is needed only where the clip has to be rendered.
 
         Raises PhotoError where the policy wants no clip, or no engine here can make the one it wants.
         """
@@ -96,18 +99,33 @@ class Pinning:
         assert recipe is not None  # noqa: S101 - only requests with a recipe get here
         job.recipe, job.photo, job.tries = recipe, None, 0
         photo = recipe.scene.photo
-        if photo is None:
+        if photo is None or photo.sha256 is not None:
             return
         try:
-            job.photo, sha256 = self._fetch(recipe)
+            job.photo, sha256 = self._fetch(photo)
         except PhotoError as error:
             job.recipe = self._without_photo(job, recipe, error)
         else:
             job.recipe = recipe.pinned(sha256)
 
+    def equip(self, job: Job) -> None:
+        """Before the recipe in work is rendered: fetch its photo unless ``pin`` did. Falls back and raises like it."""
+        recipe = job.recipe
+        assert recipe is not None  # noqa: S101 - pinned before
+        photo = recipe.scene.photo
+        if photo is None or job.photo is not None:
+            return
+        try:
+            job.photo, _ = self._fetch(photo)
+        except PhotoError as error:
+            job.recipe = self._without_photo(job, recipe, error)
+
     def _without_photo(self, job: Job, recipe: Recipe, error: PhotoError) -> Recipe:
         assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
-        url, main, fallback = recipe.scene.photo.url, self._engines.main, self._engines.fallback
+        url = recipe.scene.photo.url
+        if self._engines is None:
+            raise PhotoError(f"{url}: {error}") from error
+        main, fallback = self._engines.main, self._engines.fallback
         if self._policy == "reject":
             raise PhotoError(f"{url}: {error}") from error
         log.warning("photo not to be had", product=job.request.product_id, url=url, reason=str(error))
@@ -119,12 +137,11 @@ class Pinning:
         self._metrics.inc(m.FALLBACKS, kind="photo")
         return replace(recipe, scene=replace(recipe.scene, mode="text", photo=None))
 
-    def _fetch(self, recipe: Recipe) -> tuple[bytes, str]:
+    def _fetch(self, photo: Photo) -> tuple[bytes, str]:
         """The photo, with a few tries for hosts that stumble. Raises PhotoError when it is not to be had."""
-        assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
         for number in range(1, self._tries + 1):
             try:
-                return self._photos.fetch(recipe.scene.photo)
+                return self._photos.fetch(photo)
             except PhotoUnavailableError as error:
                 if number == self._tries or self._pause(0.5 * 2**number):
                     raise PhotoError(f"{error}, {number} times") from error

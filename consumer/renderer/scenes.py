@@ -55,11 +55,17 @@ class Scenes:
                 self._rendered.pop(next(iter(self._rendered)))
             return self._wanted.pop(found)[1:]
 
+    def first(self, digest: str) -> Job | None:
+        """The job that renders a scene, if one does."""
+        with self._lock:
+            jobs = self._wanted.get(digest)
+            return jobs[0] if jobs else None
+
     def wanted(self, job: Job) -> bool:
         """Whether anybody is left who wants what the job renders: itself, or one that waits for it."""
         with self._lock:
             found = self._of(job)
-            return any(not each.dropped for each in (self._wanted[found] if found else [job]))
+            return any(not (each.dropped or each.superseded) for each in (self._wanted[found] if found else [job]))
 
     def _of(self, job: Job) -> str | None:
         return next((digest for digest, jobs in self._wanted.items() if jobs[0] is job), None)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from consumer.renderer.lanes import Lane, LaneQueue
+
 T = TypeVar("T")
+
+GLANCE = 0.2
+"""Seconds after which those who wait look whether the stage was closed."""
 
 
 class Stage(Generic[T]):
-    """``threads`` daemons that run ``work`` on each item.
+    """``threads`` daemons that run ``work`` on each item, interactive ones first (see ``LaneQueue``).
 
-    ``bound`` limits what waits before the stage: ``put`` then blocks its caller, which is how memory stays bounded.
-    After ``close`` nothing new starts (an executor would start what is queued) and waiting items are forgotten.
+    ``bound`` limits the items given by ``put`` that wait before the stage: it then blocks its caller, which is how
+    memory stays bounded. After ``close`` nothing new starts (an executor would start what is queued) and waiting items
+    are forgotten.
     """
 
-    def __init__(self, name: str, work: Callable[[T], None], *, threads: int = 1, bound: int = 0) -> None:
+    def __init__(
+        self, name: str, work: Callable[[T], None], *, threads: int = 1, bound: int = 0, share: float = 1.0
+    ) -> None:
         self.name = name
         self._work = work
-        self._queue: queue.Queue[T] = queue.Queue(bound)
+        self._queue: LaneQueue[tuple[T, bool]] = LaneQueue(share)
+        self._room = threading.Semaphore(bound) if bound else None
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"skureel-{name}-{number}", daemon=True)
@@ -33,32 +41,31 @@ class Stage(Generic[T]):
         for thread in self._threads:
             thread.start()
 
-    def put(self, item: T) -> bool:
-        """Queue an item; blocks while the stage is full. False when the stage closed instead."""
+    def put(self, item: T, lane: Lane = Lane.INTERACTIVE) -> bool:
+        """Queue a large item; blocks while as many as ``bound`` wait. False when the stage closed instead."""
         while not self._closed.is_set():
-            try:
-                self._queue.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return True
+            if self._room is None or self._room.acquire(timeout=GLANCE):
+                self._queue.put((item, True), lane)
+                return True
         return False
 
-    def take(self, timeout: float) -> T | None:
-        """The next item for a stage that gathers batches itself, or None."""
-        try:
-            return self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
-        except queue.Empty:
-            return None
+    def add(self, item: T, lane: Lane = Lane.INTERACTIVE) -> None:
+        """Queue a small item, of which there are never more than fit: does not block."""
+        self._queue.put((item, False), lane)
 
     def waiting(self) -> int:
         """Items not yet begun."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            item = self.take(0.2)
-            if item is not None and not self._closed.is_set():
-                self._work(item)
+            taken = self._queue.take(GLANCE, self._closed.is_set)
+            if taken is None:
+                continue
+            item, counted = taken
+            if counted and self._room is not None:
+                self._room.release()
+            self._work(item)
 
     def close(self, deadline: float) -> bool:
         """Start nothing more and join until ``deadline`` (monotonic seconds). False when a thread still runs."""

@@ -21,7 +21,7 @@ CACHE_TAG = "cache-tag"
 
 VIDEO, IMAGE, RECORD = "video/mp4", "image/jpeg", "application/json"
 
-Kind = Literal["base", "clip", "poster", "photo", "alias", "quarantine"]
+Kind = Literal["base", "record", "body", "clip", "poster", "photo", "alias", "quarantine"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SAFE = re.compile(r"(?!x-)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -55,6 +55,21 @@ def base_key(digest: str) -> str:
 def base_record_key(digest: str) -> str:
     """What is known of a base clip; written after the clip, so that its presence means: complete."""
     return _addressed("base", digest, ".json")
+
+
+def body_key(digest: str) -> str:
+    """A body, by its recipe's body digest: dressed and encoded, without end card and tags. Never published."""
+    return _addressed("bodies", digest, ".mp4")
+
+
+def body_poster_key(digest: str) -> str:
+    """The still picture that clips made of a body get."""
+    return _addressed("bodies", digest, ".jpg")
+
+
+def body_record_key(digest: str) -> str:
+    """What is known of a body; written after body and poster, so that its presence means: complete and inspected."""
+    return _addressed("bodies", digest, ".json")
 
 
 def clip_key(digest: str) -> str:
@@ -130,7 +145,7 @@ def surrogate_keys(
 def _attributes(
     kind: Kind, content_type: str, cache: str, metadata: Mapping[str, str], purge_by: Sequence[str] = ()
 ) -> Attributes:
-    # Tags select objects in life-cycle rules (quarantine expires, base clips move to cheaper storage).
+    # Tags select objects in life-cycle rules (quarantine and bodies expire, base clips move to cheaper storage).
     tags: dict[str, str] = {"kind": kind}
     tags |= {key.partition("-")[0]: key for key in purge_by if not key.startswith("clip-")}
     carried = dict(metadata)
@@ -145,8 +160,18 @@ def base_attributes(sha256: str) -> Attributes:
 
 
 def base_record_attributes() -> Attributes:
-    """For the record of a base clip."""
-    return _attributes("base", RECORD, IMMUTABLE, {})
+    """For the record of a base clip: small, and needed as long as anything made of the base is. Not of kind base."""
+    return _attributes("record", RECORD, IMMUTABLE, {})
+
+
+def body_attributes(content_type: str, sha256: str) -> Attributes:
+    """For a body with these bytes (``VIDEO``) and its poster (``IMAGE``)."""
+    return _attributes("body", content_type, IMMUTABLE, {"sha256": sha256})
+
+
+def body_record_attributes() -> Attributes:
+    """For the record of a body."""
+    return _attributes("body", RECORD, IMMUTABLE, {})
 
 
 def clip_attributes(sha256: str, purge_by: Sequence[str] = ()) -> Attributes:

@@ -82,6 +82,7 @@ class Intake:
         self.topics = list(topics)
         self.log: FilteringBoundLogger = structlog.get_logger("consumer.stream").bind(group=options.group)
         self.paused = False
+        self._shut: frozenset[str] = frozenset()
         self._on_assigned, self._on_revoked, self._on_lost = assigned, revoked, lost
         self._held: set[Partition] = set()
         self._left: set[Partition] = set()
@@ -152,9 +153,23 @@ class Intake:
         self.consumer.pause(self._positions(self._held))
 
     def resume(self) -> None:
-        """Fetch again."""
+        """Fetch again, but of topics that are shut."""
         self.paused = False
-        self.consumer.resume(self._positions(self._held))
+        self.consumer.resume(self._positions(self._open(self._held)))
+
+    def shut(self, topics: frozenset[str]) -> None:
+        """Fetch nothing more of these topics, and again of those that were shut before."""
+        changed = self._shut ^ topics
+        if not changed:
+            return
+        self._shut = topics
+        if not self.paused:
+            affected = [partition for partition in self._held if partition.topic in changed]
+            self.consumer.pause(self._positions(each for each in affected if each.topic in topics))
+            self.consumer.resume(self._positions(self._open(affected)))
+
+    def _open(self, partitions: Iterable[Partition]) -> list[Partition]:
+        return [partition for partition in partitions if partition.topic not in self._shut]
 
     def rewind(self, partition: Partition, offset: int) -> None:
         """Read a partition again from an offset."""
@@ -232,10 +247,7 @@ class Intake:
             # Explicitly and in this order: paused before they are assigned they would fetch all the same, and
             # partitions that were paused when they left come back paused.
             self.consumer.incremental_assign(positions)
-            if self.paused:
-                self.consumer.pause(positions)
-            else:
-                self.consumer.resume(positions)
+            self._conform(partitions)
 
     def _revoke(self, _consumer: Consumer, positions: list[TopicPartition]) -> None:
         self._leave(self._on_revoked, positions)
@@ -330,8 +342,13 @@ class Intake:
         position = TopicPartition(partition.topic, partition.number, offset)
         self.consumer.incremental_unassign([position])
         self.consumer.incremental_assign([position])
-        if self.paused:
-            self.consumer.pause([position])
+        self._conform([partition])
+
+    def _conform(self, partitions: Sequence[Partition]) -> None:
+        """Pause or resume partitions that were just assigned, as all others are."""
+        flowing = [] if self.paused else self._open(partitions)
+        self.consumer.pause(self._positions(partition for partition in partitions if partition not in flowing))
+        self.consumer.resume(self._positions(flowing))
 
     @staticmethod
     def _positions(partitions: Iterable[Partition]) -> list[TopicPartition]:

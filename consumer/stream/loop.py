@@ -28,6 +28,7 @@ from consumer.stream.exactly_once import ExactlyOnce
 from consumer.stream.intake import Intake
 from consumer.stream.ledger import Ledger
 from consumer.stream.options import StreamOptions
+from consumer.stream.rooms import Rooms
 from consumer.stream.status import State, Status
 from consumer.stream.transaction import Committer
 from consumer.stream.types import Lease, Output, Partition, Record, ReportsOutages, Settlement, Worker
@@ -76,6 +77,7 @@ class Loop:
         self.log: FilteringBoundLogger = structlog.get_logger("consumer.stream").bind(role=role, group=options.group)
         self._single = lease == "record"
         self._ledger = Ledger()
+        self._rooms = Rooms(worker, topics)
         self._intake = Intake(options, topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost)
         self._committer = Committer(
             self._ledger,
@@ -92,7 +94,6 @@ class Loop:
         self._finished = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._roomiest = 1
         self._spent = {"poll": 0.0, "dispatch": 0.0, "backpressure": 0.0}
         self._ticked = self._polled = self._idle = time.monotonic()
 
@@ -196,7 +197,7 @@ class Loop:
         self._rewind()
         room = self._room()
         if self._state is State.PAUSED:
-            if room >= max(1, self._roomiest // 2):
+            if room >= 1:
                 self._resume()
         elif room < 1:
             room = self._await_room()
@@ -211,9 +212,10 @@ class Loop:
         self._tick()
 
     def _room(self) -> int:
-        """How many more records may be taken now."""
-        room = min(self.worker.capacity(), self.options.uncommitted - self._ledger.in_flight())
-        self._roomiest = max(self._roomiest, room)
+        """How many more records may be taken now. What has no room while something else has is shut."""
+        room = self._rooms.look(self.options.uncommitted - self._ledger.in_flight())
+        if room >= 1:
+            self._intake.shut(self._rooms.shut)
         return room
 
     def _patience(self) -> float:
@@ -230,6 +232,7 @@ class Loop:
             self._intake.refresh()
         self._spent["backpressure"] += time.monotonic() - began
         if room < 1 and not self._stopping.is_set():
+            self._rooms.shut_all()
             self._intake.pause()
             self._enter(State.PAUSED)
         return room

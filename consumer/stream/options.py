@@ -57,6 +57,9 @@ class StreamOptions:
     """Further librdkafka options for every client: security, sasl. Not in the repr: it may hold passwords."""
     batch: int = 2_000
     """Most records taken from the client at once."""
+    fetch_bytes: int = 1024 * 1024
+    """Most bytes of a partition fetched at once (one record always fits). Less where partitions are paused often, for
+    pausing throws away what was fetched ahead."""
     uncommitted: int = 20_000
     """Records leased and not yet committed above which no more are taken: bounds memory when commits are slow."""
     transaction_records: int = 20_000
@@ -110,6 +113,7 @@ class StreamOptions:
         config: dict[str, Any] = {
             "client.id": self.instance,
             "queued.min.messages": max(1_000, PREFETCHED_BATCHES * self.batch),
+            "max.partition.fetch.bytes": self.fetch_bytes,
             # With a second (the default) the queue above would run dry before it is filled again, ms.
             "fetch.queue.backoff.ms": 10,
             # Partitions that are added while we run are seen this soon, ms (librdkafka's default is 5 min).

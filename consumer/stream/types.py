@@ -156,6 +156,15 @@ class ReportsOutages(Protocol):
         ...
 
 
+@runtime_checkable
+class RanksTopics(Protocol):
+    """A worker that may have room for one topic and none for another: the loop then goes on with the one."""
+
+    def room_for(self, topic: str) -> int:
+        """How many more records of this topic it would take now."""
+        ...
+
+
 @dataclass(slots=True)
 class Handled:
     """What a batch handler made of a batch."""

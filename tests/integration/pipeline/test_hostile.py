@@ -162,6 +162,6 @@ def check_keys(world: World) -> None:
     assert keys
     for key in keys:
         parts = key.split("/")
-        assert parts[0] in {"base", "clips", "products"}, key
+        assert parts[0] in {"base", "bodies", "clips", "products"}, key
         assert ".." not in parts
         assert all(part.isascii() and part.isprintable() and part for part in parts), key

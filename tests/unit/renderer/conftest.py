@@ -11,7 +11,8 @@ import pytest
 
 from consumer.events import Cause, ClipRequest, VideoReady, VideoRejected, Work, utc_now
 from consumer.observe import metrics as m
-from consumer.renderer.engine_room import Limits
+from consumer.renderer.ends import Addresses
+from consumer.renderer.engine_room import EngineRoom, Limits
 from consumer.renderer.photos import Photos
 from consumer.renderer.renderer import Renderer, RendererOptions
 from consumer.renderer.work import Rules
@@ -21,7 +22,7 @@ from consumer.stream import headers, schemas
 from consumer.stream.codec import SingleObjectCodec
 from consumer.stream.types import Lease, Output, Partition, Record, Settlement
 from model.engine import Engine
-from model.recipe import Dressing, Encoding, Overlays, Photo, Recipe, Scene
+from model.recipe import Dressing, Encoding, EndCard, Overlays, Photo, Recipe, Ribbon, Scene
 from tests.engines import TestEngine
 
 CODEC = SingleObjectCodec(schemas.load())
@@ -80,22 +81,31 @@ class Bench:
     def __init__(
         self,
         store: Store,
-        engine: Engine,
+        engine: Engine | None,
         *,
         cluster: str = "c",
         look_ahead: int = 16,
+        bulk_share: float = 0.1,
         limits: Limits | None = None,
         fallback: Engine | None = None,
         wait: bool = True,
         **rules: object,
     ) -> None:
         self.store, self.engine, self.settler, self.metrics = store, engine, Settler(), m.Metrics()
-        options = RendererOptions(
-            group="g-renderer",
-            cluster=cluster,
+        role = "renderer" if engine is not None else "dresser"
+        addresses = Addresses(
+            role=role,
+            group=f"g-{role}",
+            source="/test",
             video_ready="video-ready",
             video_rejected="video-rejected",
-            source="/test",
+            clip_render_bulk="clip-render-bulk",
+        )
+        options = RendererOptions(
+            addresses=addresses,
+            cluster=cluster,
+            bulk_topics=frozenset({"clip-render-bulk", "clip-dress"}),
+            bulk_share=bulk_share,
             look_ahead=look_ahead,
             finishers=2,
             rules=Rules(**{"attempts": 2, "photo_policy": "text"} | rules),  # type: ignore[arg-type]
@@ -116,18 +126,28 @@ class Bench:
         while wait and not self.renderer.ready.wait(0.05) and not self.settler.failures:
             pass
 
+    @property
+    def room(self) -> EngineRoom:
+        """Its engine's room."""
+        assert self.renderer._main is not None
+        return self.renderer._main
+
     def send(
-        self, request: ClipRequest | bytes | None, offset: int, *, partition: int = 0, key: bytes | None = None
+        self,
+        request: ClipRequest | bytes | None,
+        offset: int,
+        *,
+        partition: int = 0,
+        key: bytes | None = None,
+        topic: str = "clip-render",
     ) -> Lease:
-        """Submit one request as the loop would."""
-        value, extra = (
-            (request, ()) if not isinstance(request, ClipRequest) else CODEC.encode("clip-render", request.to_avro())
-        )
+        """Submit one request as the loop would. Offsets are told apart by the settler, whatever the topic."""
+        value, extra = (request, ()) if not isinstance(request, ClipRequest) else CODEC.encode(topic, request.to_avro())
         if isinstance(request, ClipRequest):
             key = key if key is not None else request.product_id.encode()
             extra = headers.outgoing(extra, ce_id="i", ce_type="t", source="/s", time=NOW)
-        record = Record("clip-render", partition, offset, key, value, extra, 0)
-        lease = Lease(Partition("clip-render", partition), 1, [record], offset + 1)
+        record = Record(topic, partition, offset, key, value, extra, 0)
+        lease = Lease(Partition(topic, partition), 1, [record], offset + 1)
         self.renderer.submit([lease])
         return lease
 
@@ -143,8 +163,8 @@ def bench(store: FilesStore) -> Iterator[Callable[..., Bench]]:
     """Makes renderers over one store; closes them afterwards."""
     made: list[Bench] = []
 
-    def make(engine: Engine | None = None, **more: object) -> Bench:
-        made.append(Bench(store, engine or TestEngine(), **more))  # type: ignore[arg-type]
+    def make(engine: Engine | None = None, *, dresser: bool = False, **more: object) -> Bench:
+        made.append(Bench(store, None if dresser else engine or TestEngine(), **more))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -153,9 +173,18 @@ def bench(store: FilesStore) -> Iterator[Callable[..., Bench]]:
 
 
 def recipe(
-    seed: int = 1, *, photo: Photo | None = None, crf: int = 28, engine: str = "test", prompt: str = "a kettle"
+    seed: int = 1,
+    *,
+    photo: Photo | None = None,
+    crf: int = 28,
+    engine: str = "test",
+    prompt: str = "a kettle",
+    ribbon: str | None = None,
+    card: str | None = None,
+    size: tuple[int, int] = (64, 48),
 ) -> Recipe:
-    """A small recipe for the test engine: 24 frames of 64×48."""
+    """A small recipe for the test engine: a base of 24 frames of 64×48; ``size`` is the clip's."""
+    width, height = size
     scene = Scene(
         mode="image" if photo else "text",
         prompt=prompt,
@@ -168,7 +197,14 @@ def recipe(
         engine=engine,
         engine_revision="1",
     )
-    return Recipe(scene=scene, dressing=Dressing(overlays=Overlays(width=64, height=48, encoding=Encoding(crf=crf))))
+    overlays = Overlays(
+        width=width,
+        height=height,
+        encoding=Encoding(crf=crf),
+        ribbon=Ribbon(text=ribbon, locale="en", colour="#c81e3c") if ribbon else None,
+    )
+    end_card = EndCard(headline=card, locale="en", colour="#1e3cc8") if card else None
+    return Recipe(scene=scene, dressing=Dressing(overlays=overlays, end_card=end_card))
 
 
 def request(

@@ -1,5 +1,7 @@
 """Laws of the alias: what a request means beside it, and that it survives its own JSON."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +12,7 @@ from consumer.events import Cause, ClipRequest, VideoReady, Work
 from consumer.renderer.alias import Alias, AliasError, Origin, Standing, standing
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
-HERE = Origin(cluster="c", topic="clip-render", partition=1, offset=7)
+HERE = Origin(cluster="c", topic="clip-render", partition=1, offset=7, group="g")
 
 
 def request(revision: int) -> ClipRequest:
@@ -67,6 +69,22 @@ def test_a_revision_published_from_another_cluster_is_announced_here_too() -> No
     """A broker that forgot its log has readers who never saw the announcement."""
     elsewhere = Origin(cluster="another", topic="clip-render", partition=1, offset=7)
     assert standing(alias(3, elsewhere), request(3), HERE) is Standing.ANNOUNCE
+
+
+def test_another_group_that_reads_the_same_record_does_not_announce_it_again() -> None:
+    """Renderers and dressers may take turns at a topic: what one announced is a duplicate to the other."""
+    other = replace(HERE, group="another")
+    assert standing(alias(3, other), request(3), HERE) is Standing.DUPLICATE
+    assert standing(alias(3, other), request(4), HERE) is Standing.NEWS
+
+
+def test_an_alias_of_a_time_without_groups_is_known_by_its_record() -> None:
+    """A crash before an update is made good after it."""
+    old = json.loads(alias(3).to_json())
+    del old["record"]["group"]
+    known = Alias.from_json("k", json.dumps(old).encode())
+    assert standing(known, request(3), HERE) is Standing.ANNOUNCE
+    assert standing(known, request(3), replace(HERE, offset=8)) is Standing.DUPLICATE
 
 
 def test_an_alias_survives_its_json() -> None:

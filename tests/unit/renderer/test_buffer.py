@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from consumer.events import Cause, ClipRequest, Work
 from consumer.renderer.alias import Origin
 from consumer.renderer.buffer import Buffer, Job
+from consumer.renderer.lanes import Lane
 from consumer.stream.types import Lease, Partition, Record
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,6 +59,53 @@ def test_only_a_strictly_newer_revision_supersedes_and_never_what_has_begun() ->
     assert buffer.admit(equal) == (None, [])
     assert buffer.admit(newest) == (None, [waiting, equal])
     assert buffer.finish(working) is newest
+
+
+def test_what_waits_before_a_stage_is_superseded_though_it_has_begun() -> None:
+    """A bulk request that waits for the engine does not hold up the newer one of its product."""
+    buffer = Buffer()
+    waiting, newer = job("p", 1, 0), job("p", 2, 1)
+    buffer.admit(waiting)
+    assert buffer.park(waiting)
+    assert buffer.admit(newer) == (newer, [waiting])
+    assert not buffer.unpark(waiting)
+    assert buffer.finish(waiting) is None
+    assert len(buffer) == 1
+    assert buffer.unpark(newer)
+
+
+def test_what_comes_to_wait_after_a_newer_one_came_is_superseded_then() -> None:
+    """Between its steps a job cannot be taken back; before the next stage it can."""
+    buffer = Buffer()
+    working, newer = job("p", 1, 0), job("p", 2, 1)
+    buffer.admit(working)
+    assert buffer.admit(newer) == (None, [])
+    assert not buffer.park(working)
+    assert buffer.finish(working) is newer
+
+
+def test_an_equal_or_older_revision_supersedes_nothing_that_waits() -> None:
+    """A second publication is told apart by the alias; a late one is stale."""
+    buffer = Buffer()
+    waiting = job("p", 2, 0)
+    buffer.admit(waiting)
+    for other in (job("p", 2, 1), job("p", 1, 2)):
+        assert buffer.admit(other) == (None, [])
+    assert buffer.park(waiting)
+    assert buffer.unpark(waiting)
+
+
+def test_lanes_are_counted_apart_and_supersede_each_other() -> None:
+    """Superseding goes by revision, whichever lane the requests came in."""
+    buffer = Buffer()
+    working, bulk, interactive = job("q", 1, 0), job("p", 1, 1), job("p", 2, 2)
+    bulk.lane = working.lane = Lane.BULK
+    buffer.admit(working)
+    buffer.admit(bulk)
+    assert (buffer.held(Lane.BULK), buffer.held(Lane.INTERACTIVE)) == (2, 0)
+    assert buffer.park(bulk)
+    assert buffer.admit(interactive) == (interactive, [bulk])
+    assert (buffer.held(Lane.BULK), buffer.held(Lane.INTERACTIVE)) == (1, 1)
 
 
 def test_dropping_partitions_removes_what_waits_and_marks_what_works() -> None:

@@ -43,9 +43,9 @@ def letter(one: Bench, offset: int) -> dict[str, str]:
 
 def await_queue(one: Bench, jobs: int) -> None:
     """Wait until so many jobs wait for the engine, which is busy."""
-    queued = one.renderer._main._shots._queue
-    with queued.not_empty:
-        assert queued.not_empty.wait_for(lambda: len(queued.queue) == jobs, SECONDS)
+    queued = one.room._shots
+    with queued._changed:
+        assert queued._changed.wait_for(lambda: len(queued) == jobs, SECONDS)
 
 
 class Gate(TestEngine):
@@ -332,7 +332,7 @@ def test_a_hang_in_this_process_ends_it(bench: Make, monkeypatch: pytest.MonkeyP
         assert one.settler.settled == {}
         assert one.metrics.value(m.ENGINE_FAILURES, engine="test", reason="hang") == 1
         assert "engine does not stop; left behind" in {line["event"] for line in logged}
-        assert one.renderer._main._thread.daemon
+        assert one.room._thread.daemon
     finally:
         engine.go.set()
 
@@ -399,14 +399,14 @@ def test_closing_cancels_a_hosted_batch_too(bench: Make, tmp_path: Path) -> None
     hosted = Hosted(Troubled)
     one = bench(hosted, limits=Limits(on_hang="restart"))
     begun = threading.Event()
-    beat = one.renderer._main._lookout.beat
+    beat = one.room._lookout.beat
 
     def telling(stage: str, done: int, total: int) -> None:
         if stage == "steps":
             begun.set()
         beat(stage, done, total)
 
-    one.renderer._main._lookout.beat = telling  # type: ignore[method-assign]
+    one.room._lookout.beat = telling  # type: ignore[method-assign]
     lease = one.send(request(made_of=troubled(f"steps once {door}")), 0)
     assert begun.wait(SECONDS)
     one.renderer.close()
@@ -421,17 +421,17 @@ def test_closing_does_not_wait_for_a_hosted_engine_that_hangs(bench: Make, monke
     monkeypatch.setattr(host, "CLOSE_SECONDS", 0.2)
     hosted = Hosted(Troubled)
     one = bench(hosted, limits=Limits(on_hang="restart"))
-    hangs, beat = threading.Event(), one.renderer._main._lookout.beat
+    hangs, beat = threading.Event(), one.room._lookout.beat
 
     def telling(stage: str, done: int, total: int) -> None:
         beat(stage, done, total)
         hangs.set()
 
-    one.renderer._main._lookout.beat = telling  # type: ignore[method-assign]
+    one.room._lookout.beat = telling  # type: ignore[method-assign]
     one.send(request(made_of=troubled("hang")), 0)
     assert hangs.wait(SECONDS)
     one.renderer.close()
-    assert not one.renderer._main._thread.is_alive()
+    assert not one.room._thread.is_alive()
     assert hosted.pid is None
     assert one.settler.settled == {}
 

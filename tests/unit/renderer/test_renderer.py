@@ -441,7 +441,7 @@ def test_revoked_partitions_are_not_begun_and_others_go_on(bench: Make) -> None:
     lost = [one.send(request(f"lost{n}", made_of=recipe(seed=10 + n)), n, partition=1) for n in range(1, 4)]
     kept = one.send(request("kept", made_of=recipe(seed=99)), 9, partition=0)
     with one.renderer._changed:
-        assert one.renderer._changed.wait_for(lambda: one.renderer._undecoded == 0, 30)
+        assert one.renderer._changed.wait_for(lambda: not one.renderer._undecoded.total(), 30)
     one.renderer.revoked([lost[0].partition])
     go.set()
     assert isinstance(one.settler.event(9), VideoReady)

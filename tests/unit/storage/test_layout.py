@@ -81,6 +81,9 @@ def test_content_lies_under_its_digest() -> None:
     """The table of what lies where."""
     assert layout.base_key(DIGEST) == f"base/ab/{DIGEST}.mp4"
     assert layout.base_record_key(DIGEST) == f"base/ab/{DIGEST}.json"
+    assert layout.body_key(DIGEST) == f"bodies/ab/{DIGEST}.mp4"
+    assert layout.body_poster_key(DIGEST) == f"bodies/ab/{DIGEST}.jpg"
+    assert layout.body_record_key(DIGEST) == f"bodies/ab/{DIGEST}.json"
     assert layout.clip_key(DIGEST) == f"clips/ab/{DIGEST}.mp4"
     assert layout.clip_record_key(DIGEST) == f"clips/ab/{DIGEST}.json"
     assert layout.poster_key(DIGEST) == f"clips/ab/{DIGEST}.jpg"
@@ -95,7 +98,14 @@ def test_content_lies_under_its_digest() -> None:
 )
 def test_what_is_no_digest_names_nothing(digest: str) -> None:
     """A path cannot be smuggled in as a digest."""
-    for name in (layout.base_key, layout.clip_key, layout.photo_key, layout.quarantine_record_key):
+    for name in (
+        layout.base_key,
+        layout.body_key,
+        layout.body_record_key,
+        layout.clip_key,
+        layout.photo_key,
+        layout.quarantine_record_key,
+    ):
         with pytest.raises(ValueError, match="64 lower-case hex digits"):
             name(digest)
 
@@ -129,6 +139,8 @@ PURGE_BY = surrogate_keys("sku-1", DIGEST, "summer", "food")
 BUILT = {
     "base": layout.base_attributes(DIGEST),
     "base record": layout.base_record_attributes(),
+    "body": layout.body_attributes(layout.VIDEO, DIGEST),
+    "body record": layout.body_record_attributes(),
     "clip": layout.clip_attributes(DIGEST, PURGE_BY),
     "clip record": layout.clip_record_attributes(),
     "poster": layout.poster_attributes(DIGEST, PURGE_BY),
@@ -154,10 +166,22 @@ def test_hostile_ids_make_attributes_that_stores_take(product: str, promo: str, 
 
 def test_only_what_is_named_by_content_is_immutable() -> None:
     """A browser may keep content for ever, an alias for a minute, a rejected clip not at all."""
-    for name in ("base", "base record", "clip", "clip record", "poster", "photo"):
+    for name in ("base", "base record", "body", "body record", "clip", "clip record", "poster", "photo"):
         assert BUILT[name].cache_control == layout.IMMUTABLE
     assert BUILT["alias"].cache_control == layout.ALIAS
     assert BUILT["quarantine"].cache_control == layout.PRIVATE
+
+
+def test_internal_layers_carry_no_purge_keys_and_a_rule_for_bases_spares_their_records() -> None:
+    """Nobody is shown a base or a body; and whoever moves base clips away keeps what is known of them."""
+    for name in ("base", "base record", "body", "body record"):
+        assert layout.CACHE_TAG not in BUILT[name].metadata
+    assert [BUILT[name].tags["kind"] for name in ("base", "base record", "body", "body record")] == [
+        "base",
+        "record",
+        "body",
+        "body",
+    ]
 
 
 def test_a_clip_carries_what_a_cdn_purges_by() -> None:
