@@ -65,6 +65,7 @@ class LaneQueue(Generic[T]):
             for entry in [entry for entry in bulk if wanted(entry[1])]:
                 bulk.remove(entry)
                 self._waiting[Lane.INTERACTIVE].append(entry)
+            self._changed.notify_all()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))

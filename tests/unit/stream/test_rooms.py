@@ -53,7 +53,7 @@ def test_a_topic_without_room_is_shut_while_another_has_some() -> None:
     rooms = Rooms(worker, ["single", "bulk"])
     assert (rooms.look(PLENTY), rooms.shut) == (16, frozenset())
     worker.rooms = {"single": 5, "bulk": 0}
-    assert (rooms.look(PLENTY), rooms.shut) == (5, {"bulk"})
+    assert (rooms.look(PLENTY), rooms.shut) == (5, frozenset({"bulk"}))
 
 
 def test_a_shut_topic_opens_when_half_of_its_room_is_free() -> None:
@@ -77,7 +77,7 @@ def test_where_no_topic_has_room_none_is_shut_yet() -> None:
     worker.rooms = {"single": 0, "bulk": 0}
     assert (rooms.look(PLENTY), rooms.shut) == (0, frozenset())
     worker.rooms = {"single": 0, "bulk": 1}
-    assert (rooms.look(PLENTY), rooms.shut) == (1, {"single"})
+    assert (rooms.look(PLENTY), rooms.shut) == (1, frozenset({"single"}))
 
 
 def test_after_a_pause_each_topic_opens_by_itself() -> None:
@@ -87,7 +87,7 @@ def test_after_a_pause_each_topic_opens_by_itself() -> None:
     rooms.look(PLENTY)
     rooms.shut_all()
     worker.rooms = {"single": 3, "bulk": 9}
-    assert (rooms.look(PLENTY), rooms.shut) == (9, {"single"})
+    assert (rooms.look(PLENTY), rooms.shut) == (9, frozenset({"single"}))
 
 
 def test_a_worker_without_ranks_has_one_room_for_all() -> None:
