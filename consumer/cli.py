@@ -343,7 +343,7 @@ def bench_engine(
         list[str] | None, typer.Option(help="fast, quality, …, or a TOML file; may be repeated.")
     ] = None,
     size: Annotated[list[str] | None, typer.Option(help="Render size, WIDTHxHEIGHT; may be repeated.")] = None,
-    frames: Annotated[list[int] | None, typer.Option(help="4k+1; may be repeated.")] = None,
+    frames: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="4k+1; may be repeated.")] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, max=32, help="Clips a batch; may be repeated.")] = None,
     mode: Annotated[list[str] | None, typer.Option(help="text or image; may be repeated.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of a case, ours and stock in turn.")] = None,

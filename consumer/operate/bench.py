@@ -37,6 +37,8 @@ AIMS = {"outside": 0.10, "decode": 0.5, "mfu": 0.6}
 """Ours over stock outside the models and in decoding, at most; share of the ceiling in denoising, at least."""
 TINY, REPEATED = "cpu-tiny", 30
 """The laptop's profile; and the steps it is measured with once more, as many as the quality profile takes."""
+LONGEST = 4096
+"""Pixels a side that a profile may have."""
 AFFORDABLE = 600.0
 """Seconds of a full-size run that a CPU is allowed to begin."""
 
@@ -107,8 +109,8 @@ def sizes_of(wanted: Wanted, profiles: Sequence[Profile]) -> tuple[tuple[int, in
         if match is None:
             raise UsageError(f"--size {text}: want WIDTHxHEIGHT, e.g. 832x480")
         width, height = int(match[1]), int(match[2])
-        if width % GRID or height % GRID or not (width and height):
-            raise UsageError(f"--size {text}: sides are multiples of {GRID}")
+        if any(side % GRID or not GRID <= side <= LONGEST for side in (width, height)):
+            raise UsageError(f"--size {text}: sides are multiples of {GRID}, {GRID} to {LONGEST}")
         sizes.append((width, height))
     return tuple(dict.fromkeys(sizes))
 
