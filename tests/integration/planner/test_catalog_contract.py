@@ -21,10 +21,12 @@ from consumer.stream.types import UnavailableError
 from tests.services.addresses import PostgresAddress
 from tests.services.postgres import Postgres
 
+TAGS = '["\\u0000"]'
+
 
 def product_row(product_id: str = "a", revision: int = 1) -> ProductRow:
     """A row; texts as awkward as they may be."""
-    return ProductRow(product_id, revision, False, "家居 'x' %s", "HOT", "zh-CN", '["\\u0000"]', b"\0\xff", 1, 2, 3, 4)
+    return ProductRow(product_id, revision, False, "家居 'x' %s", "HOT", "zh-CN", TAGS, b"\0\xff", 1, 2, 3, 4)
 
 
 def plan_row(product_id: str = "a", revision: int = 1, batch: str = "b1", variant: str = "default") -> PlanRow:
@@ -101,8 +103,8 @@ def test_what_is_saved_is_known(catalog: Catalog) -> None:
     """Rows come back as they were, in whatever characters; a second save replaces the first."""
     catalog.transaction(save(product_row(), product_row("b"), plan_row()))
     known = catalog.transaction(lambda ledger: ledger.known(["a", "b", "nobody"], "default"))
-    assert known["a"] == (1, False, 1, 2, 3, 1, "RETIRE", None, None, None, "b1")
-    assert known["b"] == (1, False, 1, 2, 3, 0, None, None, None, None, None)
+    assert known["a"] == (1, False, 1, 2, 3, 1, "RETIRE", None, None, None, "b1", False, TAGS, 1)
+    assert known["b"] == (1, False, 1, 2, 3, 0, None, None, None, None, None, False, TAGS, 1)
     assert set(known) == {"a", "b"}
     catalog.transaction(save(product_row(revision=7), plan_row(revision=2, batch="b2")))
     assert catalog.transaction(lambda ledger: ledger.known(["a"], "default"))["a"].plan_revision == 2

@@ -16,10 +16,10 @@ from sqlalchemy import event
 
 from consumer.events import ClipRequest, Product
 from consumer.observe.metrics import Metrics
-from consumer.planner.application import Composer
 from consumer.planner.catalog import Catalog
 from consumer.planner.planner import PlannerHandler
 from consumer.planner.recipes import Planning
+from consumer.planner.words import Composer
 from consumer.settings import Topics
 from consumer.stream.codec import Codec
 from consumer.stream.types import Handled, Headers, Output, Partition, Record
@@ -27,6 +27,7 @@ from tests.unit.planner.samples import NOW, NameOnly, planning
 
 TOPICS = Topics()
 GROUP = "skureel-planner"
+LANES = {TOPICS.clip_render, TOPICS.clip_render_bulk, TOPICS.clip_dress}
 TIME = 1_767_000_000_000
 
 
@@ -195,7 +196,7 @@ class World:
         self.published.clear()
         catalog = Catalog.open(self.url)
         with catalog.engine.begin() as connection:
-            for table in ("plans", "products", "batches", "clips"):
+            for table in ("plans", "products", "batches", "clips", "bases", "product_tags", "promos", "fan_outs"):
                 connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names from this line
         catalog.close()
 
@@ -204,7 +205,7 @@ class World:
         return [
             ClipRequest.from_avro(self.codec.decode(output.topic, output.value, output.headers))
             for output in (self.published if outputs is None else outputs)
-            if output.topic == TOPICS.clip_render and output.value is not None
+            if output.topic in LANES and output.value is not None
         ]
 
     def dead_letters(self) -> list[Output]:
