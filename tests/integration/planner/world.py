@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from consumer.events import ClipRequest, Product
+from consumer.events import ClipRequest, Product, Promo
 from consumer.observe.metrics import Metrics
 from consumer.planner.catalog import Catalog
 from consumer.planner.planner import PlannerHandler
@@ -65,6 +65,8 @@ class World:
         self.published: list[Output] = []
         self.now: Callable[[], datetime] = lambda: NOW
         self.mine = Mine()
+        self.options: dict[str, Any] = {}
+        """Further arguments of the planner."""
         self.catalog: Catalog | None = None
         self.planner: PlannerHandler | None = None
 
@@ -96,6 +98,12 @@ class World:
         """Write a tombstone to the log."""
         return self.append(None, product_id.encode(), **place)
 
+    def promote(self, promo: Promo, **place: Any) -> Record:
+        """Write a promo to the log."""
+        value, headers = self.codec.encode(TOPICS.promo_changed, promo.to_avro())
+        place = {"topic": TOPICS.promo_changed, "headers": headers} | place
+        return self.append(value, promo.promo_id.encode(), **place)
+
     def start(self) -> PlannerHandler:
         """Start a planner (again) on the database and give it all partitions."""
         self.stop()
@@ -111,13 +119,19 @@ class World:
             metrics=self.metrics,
             group=GROUP,
             clock=self._clock,
+            **self.options,
         )
         return self.planner
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """Every partition there is."""
+        return [Partition(topic, number) for topic, number in sorted(self.log)]
 
     def assign(self) -> None:
         """Give all partitions to the planner, and commit what it recovers."""
         assert self.planner is not None
-        self.publish(self.planner.assigned([Partition(topic, number) for topic, number in list(self.log)]))
+        self.publish(self.planner.assigned(self.partitions))
 
     def restart(self) -> PlannerHandler:
         """A planner after a crash: started, and its partitions assigned."""
@@ -162,11 +176,24 @@ class World:
         self.publish(self.planner.handle(records), records)
         return True
 
+    def piece(self) -> bool:
+        """One piece of background work, done and committed. False when there was none."""
+        assert self.planner is not None
+        handled = self.planner.background(self.partitions)
+        if handled is None:
+            return False
+        self.publish(handled)
+        return True
+
     def run(self, size: int | None = None) -> None:
-        """Batches until nothing waits, then the idle duties."""
+        """Batches until nothing waits, with a piece of background work after each as the worker does; then the rest of
+        it, and the idle duties.
+        """
         if self.planner is None:
             self.restart()
         while self.step(size):
+            self.piece()
+        while self.piece():
             pass
         assert self.planner is not None
         self.planner.idle()
