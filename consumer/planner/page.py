@@ -27,6 +27,9 @@ from consumer.stream.types import Output
 RENDERED, DRESSED, SPLICED = Work.RENDER.value, Work.DRESS.value, Work.SPLICE.value
 HELD, UNCHANGED, FAILED = "HELD", "UNCHANGED", "FAILED"
 
+TOLD = 3
+"""Failures of a page that are logged; a wrong setting would otherwise fill the log."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -54,6 +57,8 @@ class Verdicts:
     changed: list[tuple[Member, Draft, Work]] = field(default_factory=list)
     released: list[Member] = field(default_factory=list)
     """Planned as they should be, but held, and there is no reason to hold them any more."""
+    failures: list[tuple[str, ValueError]] = field(default_factory=list)
+    """Products that cannot be planned, and why."""
     results: Counter[str] = field(default_factory=Counter)
 
 
@@ -65,8 +70,8 @@ def judge(members: Iterable[Member], running: Running, drafter: Drafter, ledger:
         try:
             draft = drafter.of_member(member, running)
         except ValueError as error:
+            verdicts.failures.append((member.product_id, error))
             verdicts.results[FAILED] += 1
-            log.warning("product cannot be planned", product=member.product_id, reason=str(error)[:300])
             continue
         if member.recipe_digest != draft.digests.clip or member.work == Work.RETIRE:
             wanted.append((member, draft))
@@ -104,6 +109,8 @@ class Pager:
         now = self._clock()
         members, cursor = self._read(ledger.book, row, limit)
         verdicts = judge(members, running, self._drafter, ledger)
+        for product_id, error in verdicts.failures[:TOLD]:
+            log.warning("product cannot be planned", product=product_id, reason=str(error)[:300])
         page = Page(page_id, row, results=verdicts.results)
         plans = self._plans(verdicts, row, page, now)
         ledger.save_plans(plans)

@@ -75,7 +75,12 @@ def test_a_planner_killed_again_and_again_gets_there(world: World) -> None:
     world.run()
     world.promote(promo())
     lives = 0
-    while world.crash_at(60, lambda: (world.restart(), world.run())):
+
+    def life() -> None:
+        world.restart()
+        world.run()
+
+    while world.crash_at(60, life):
         lives += 1
         assert lives < 100
     check_promoted(world)

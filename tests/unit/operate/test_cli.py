@@ -11,6 +11,11 @@ from consumer.cli import app
 from tests.commands import program, skureel
 
 COMMANDS = sorted(command.name or str(getattr(command.callback, "__name__", "")) for command in app.registered_commands)
+GROUPS = {
+    str(group.name): [str(command.name) for command in group.typer_instance.registered_commands]
+    for group in app.registered_groups
+    if group.typer_instance is not None
+}
 
 
 def test_help_lists_every_command_in_a_line() -> None:
@@ -22,14 +27,16 @@ def test_help_lists_every_command_in_a_line() -> None:
         assert "…" not in listed
         assert "..." not in listed
         summaries = dict(re.findall(r"^  (\w+)  +(\S.*)$", listed, re.MULTILINE))
-        assert sorted(summaries) == COMMANDS
+        assert sorted(summaries) == sorted([*COMMANDS, *GROUPS])
         assert all(summary.endswith(".") for summary in summaries.values())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"{group} {name}" for group, names in GROUPS.items() for name in names)]
+)
 def test_help_of_each_command(command: str) -> None:
     """Every option has a line that says what it is for."""
-    ran = skureel(command, "--help")
+    ran = skureel(*command.split(), "--help")
     assert ran.code == 0
     assert f"Usage: skureel {command}" in " ".join(ran.out.split()) or f"{command} [OPTIONS]" in ran.out
     options = re.findall(r"^  (-\S+(?:, --\S+)?)(.*(?:\n {6,}.*)*)", ran.out.partition("Options:")[2], re.MULTILINE)
@@ -67,6 +74,9 @@ def test_version() -> None:
         ("run", "--role", "director"),
         ("demo", "--limit", "0"),
         ("demo", "--size", "huge"),
+        ("promo", "plan"),
+        ("promo", "status", "now"),
+        ("promo", "nope"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...]) -> None:
@@ -76,7 +86,17 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert ran.err
 
 
-@pytest.mark.parametrize("command", [("publish", "product-created", "-"), ("tail", "x"), ("doctor",), ("run",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("publish", "product-created", "-"),
+        ("tail", "x"),
+        ("doctor",),
+        ("run",),
+        ("promo", "status"),
+        ("promo", "plan", "-"),
+    ],
+)
 def test_wrong_settings(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command that reads settings refuses wrong ones with 2, by name."""
     monkeypatch.setenv("SKUREEL_KAFKA__BATCH", "0")
