@@ -16,6 +16,8 @@ from rich.console import Console
 from consumer import __version__, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumer.settings import Settings
 
 app = typer.Typer(
@@ -26,6 +28,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+model_app = typer.Typer(
+    name="model",
+    help="Fetch, make, seal and check the wan engine's checkpoints.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(model_app)
 
 FAILED, USAGE, UNAVAILABLE = 1, 2, 3
 
@@ -46,6 +57,11 @@ def _settings(config: Path | None, **overrides: Any) -> Settings:
         return settings.load(config, **overrides)
     except settings.SettingsError as error:
         _fail(str(error), USAGE)
+
+
+def _given(**options: Any) -> dict[str, Any] | None:
+    """The options that were given, as a branch of settings; None where none was."""
+    return {name: value for name, value in options.items() if value is not None} or None
 
 
 def _version(wanted: bool) -> None:
@@ -174,7 +190,9 @@ def generate(
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT, or 360p, 480p, portrait, square.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Length, 0.5 to 10.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed: the same again gives the same clip.")] = 0,
-    engine: Annotated[str | None, typer.Option(help="storyboard, or MODULE:FACTORY.")] = None,
+    engine: Annotated[str | None, typer.Option(help="storyboard, wan, or MODULE:FACTORY.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="For wan: folder or hub id of a checkpoint.")] = None,
+    profile: Annotated[str | None, typer.Option(help="For wan: fast, quality, …, or a TOML file.")] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -184,13 +202,10 @@ def generate(
     """
     from consumer.operate import generate as command
 
-    clip: dict[str, Any] = {"size": size, "seconds": seconds}
-    overrides: dict[str, Any] = {}
-    if chosen := {name: value for name, value in clip.items() if value is not None}:
-        overrides["clip"] = chosen
-    if engine is not None:
-        overrides["engine"] = {"name": engine}
-    loaded = _settings(config, **overrides)
+    wan = _given(checkpoint=checkpoint, profile=profile)
+    loaded = _settings(
+        config, **(_given(clip=_given(size=size, seconds=seconds), engine=_given(name=engine, wan=wan)) or {})
+    )
     captions = tuple(word for word in (title, *(point or [])) if word)
     try:
         command.run(
@@ -257,6 +272,91 @@ def doctor(config: Config = None, json: Json = False) -> None:
 
     if not command.run(_settings(config), json=json):
         raise typer.Exit(FAILED)
+
+
+def _with_checkpoints(work: Callable[[], None]) -> None:
+    """Run a ``model`` command and give its errors their exit codes."""
+    from model.wan.checkpoint import CheckpointError, UnavailableError
+
+    try:
+        work()
+    except UnavailableError as error:
+        _fail(str(error), UNAVAILABLE)
+    except CheckpointError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped; run it again to go on where it was", 130)
+
+
+@model_app.command("fetch")
+def model_fetch(
+    repo: Annotated[str, typer.Argument(help="Hub id: owner/name.")],
+    revision: Annotated[str, typer.Option(help="Commit, or a branch or tag: its commit is printed.")] = "main",
+    to: Annotated[Path | None, typer.Option(help="Folder to make (default: in the cache, by name and commit).")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Address of another hub of the same kind.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Download a checkpoint from a hub and seal it.
+
+    Only safetensors, configurations, vocabularies and licences. An interrupted download goes on where it was; every
+    file is compared with the hub's digest; the folder appears when all are there.
+    """
+    from consumer.operate import checkpoints as command
+
+    wan = _settings(config).engine.wan
+    token = wan.hub_token.get_secret_value() if wan.hub_token else None
+    _with_checkpoints(
+        lambda: command.fetch(
+            repo, revision=revision, to=to, cache=wan.cache, endpoint=endpoint or wan.hub_url, token=token, json=json
+        )
+    )
+
+
+@model_app.command("tiny")
+def model_tiny(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights: the same again gives the same bytes.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make a tiny checkpoint of the real classes, without a download.
+
+    It invents soft moving colours, from words and from photos, in a second on a CPU: for trying things out.
+    """
+    from consumer.operate import checkpoints as command
+
+    _with_checkpoints(lambda: command.tiny(folder, seed=seed, json=json))
+
+
+@model_app.command("seal")
+def model_seal(
+    folder: Annotated[Path, typer.Argument(help="Folder of a checkpoint in diffusers' layout.")],
+    source: Annotated[str | None, typer.Option(help="Hub id it came from: owner/name.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The hub's commit it came from.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights, e.g. apache-2.0.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a folder's manifest: each file's size and digest.
+
+    Pickles and Python files stay outside; a folder that has its weights as pickles alone is refused.
+    """
+    from consumer.operate import checkpoints as command
+
+    _with_checkpoints(lambda: command.seal(folder, source=source, hub_revision=revision, licence=licence, json=json))
+
+
+@model_app.command("check")
+def model_check(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sealed checkpoint.")],
+    json: Json = False,
+) -> None:
+    """Check a checkpoint: manifest, digests, parts and shards.
+
+    Reads every byte once. Exit code 1 when a file is missing, damaged or not what it should be.
+    """
+    from consumer.operate import checkpoints as command
+
+    _with_checkpoints(lambda: command.check(folder, json=json))
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from consumer.planner.planner import PlannerHandler
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.prompts import Prompts
 from consumer.planner.reopen import reopen_outstanding
+from consumer.renderer.engine_room import Limits
 from consumer.renderer.photos import Photos
 from consumer.renderer.renderer import Renderer, RendererOptions
 from consumer.renderer.work import Rules
@@ -50,11 +51,13 @@ from consumer.wiring import (
     client_options,
     engine_of,
     forget_embedded,
+    guarded_engine,
     open_codec,
     planning_of,
     remember_embedded,
 )
 from model.engine import Engine, EngineError
+from model.engines import open_engine
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +142,8 @@ class Service:
 
     def _open(self) -> None:
         settings = self.settings
-        engine = engine_of(settings)
+        # The planner asks an engine what it is; only a renderer's is ever started, so only that needs a guard.
+        engine = guarded_engine(settings) if RENDERER in self._names else engine_of(settings)
         self._store = open_store(settings.store, self.metrics)
         log.info("store", kind=settings.store.kind, capabilities=str(self._store.probe()))
         self._find_broker()
@@ -234,6 +238,12 @@ class Service:
             look_ahead=rules.look_ahead,
             finishers=rules.finishers,
             rules=Rules(attempts=rules.attempts, photo_policy=rules.photo_policy),
+            limits=Limits(
+                job_timeout=settings.engine.job_timeout,
+                hang_after=settings.engine.hang_after,
+                start_timeout=settings.engine.start_timeout,
+                on_hang="restart" if settings.engine.hosted else "exit",
+            ),
         )
         worker = Renderer(
             options,
@@ -243,8 +253,16 @@ class Service:
             photos=Photos(self.store, rules.photo_hosts),
             metrics=self.metrics,
             clock=utc_now,
+            fallback=self._fallback(engine),
         )
         return _Role(self._loop(RENDERER, self._renderer_topics(), worker, lease="record"), worker.ready.is_set)
+
+    def _fallback(self, engine: Engine) -> Engine | None:
+        """The engine that draws what the configured one cannot render, where the photo policy may ask for it."""
+        policy, spec = self.settings.renderer.photo_policy, engine.spec
+        if policy == "storyboard" or (policy == "text" and not spec.texts):
+            return open_engine("storyboard")
+        return None
 
     def _loop(self, role: str, topics: list[str], worker: Worker, *, lease: str) -> Loop:
         kafka = self.settings.kafka

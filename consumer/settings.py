@@ -229,8 +229,9 @@ class WanSettings(_Tree):
     """Folder of a sealed checkpoint, or the hub id (owner/name) of a fetched one: see `skureel model --help`."""
     revision: str | None = None
     """Its revision: needed for a hub id (a full commit) and by planners without the weights; else it must match."""
-    profile: Annotated[str, Field(min_length=1)] = "quality"
-    """fast, fast-704p, quality, quality-704p, cpu-tiny, or the path of a TOML file of your own."""
+    profile: Annotated[str, Field(min_length=1)] = "auto"
+    """fast, fast-704p, quality, quality-704p, cpu-tiny, the path of a TOML file of your own, or auto: the one that the
+    checkpoint is made for. A planner without the weights cannot look, and must be told."""
     cache: Path = Path(".skureel/models")
     """Where fetched checkpoints lie."""
     offline: bool = True
@@ -256,7 +257,22 @@ class EngineSettings(_Tree):
 
     name: str = "storyboard"
     """'storyboard', 'wan', or MODULE:FACTORY of an engine of your own (called with no arguments)."""
+    on_hang: Literal["restart", "exit"] | None = None
+    """What a hung or crashed engine leads to. restart: it runs in a process of its own, which is killed and started
+    again; exit: this process ends, for a supervisor to start it again. By default restart for wan, exit for others."""
+    hang_after: Annotated[float | None, Field(gt=0, le=86_400)] = None
+    """Seconds without a sign of life within a batch that are borne. By default twenty of the slowest steps seen, and at
+    least a minute."""
+    job_timeout: Annotated[float | None, Field(gt=0, le=86_400)] = None
+    """Seconds a batch may take, however lively. By default as long as it gives signs of life."""
+    start_timeout: Annotated[float, Field(gt=0, le=86_400)] = 1_800.0
+    """Seconds of silence that are borne while an engine loads and compiles."""
     wan: WanSettings = WanSettings()
+
+    @property
+    def hosted(self) -> bool:
+        """True when the engine runs in a process of its own."""
+        return (self.on_hang or ("restart" if self.name == "wan" else "exit")) == "restart"
 
 
 class Planner(_Tree):
@@ -285,8 +301,9 @@ class Renderer(_Tree):
     """Renders tried, each with a new seed, before a clip is rejected."""
     photo_hosts: tuple[str, ...] = ()
     """Hosts from which product photos may be fetched by https; 'store:' addresses are always allowed."""
-    photo_policy: Literal["text", "reject"] = "text"
-    """What a photo that cannot be had leads to: a clip from words alone (visible in the lineage), or a dead letter."""
+    photo_policy: Literal["text", "storyboard", "reject"] = "text"
+    """What a photo that cannot be had leads to, visible in the lineage: a clip from words alone by the same engine, one
+    drawn by the storyboard engine, or a dead letter."""
 
 
 class Observe(_Tree):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from consumer.planner.recipes import Planning
@@ -12,6 +14,7 @@ from consumer.stream.codec import FramedCodec, SingleObjectCodec
 from consumer.stream.registry import RegistryCodec, RegistryOptions
 from model.engine import Engine, EngineSpec, ShapeError
 from model.engines import open_engine
+from model.hosted import Hosted
 from model.recipe import Encoding
 from model.wan.options import WanOptions
 
@@ -91,9 +94,27 @@ def registry_options(registry: Registry) -> RegistryOptions:
 
 
 def engine_of(settings: Settings) -> Engine:
-    """The configured engine, not yet started. Raises EngineError saying what is wrong with its name or options."""
+    """The configured engine, in this process, not yet started. Raises EngineError: its name or options are wrong."""
+    return _factory(settings)()
+
+
+def guarded_engine(settings: Settings) -> Engine:
+    """The configured engine, in a process of its own where a hang shall not end this one. Raises EngineError."""
+    engine = settings.engine
+    if not engine.hosted:
+        return engine_of(settings)
+    return Hosted(
+        _factory(settings),
+        hang_after=engine.hang_after,
+        job_timeout=engine.job_timeout,
+        restarts=settings.renderer.attempts + 2,
+        silent=engine.start_timeout,
+    )
+
+
+def _factory(settings: Settings) -> Callable[[], Engine]:
     name = settings.engine.name
-    return open_engine(name, wan_options(settings)) if name == "wan" else open_engine(name)
+    return partial(open_engine, name, wan_options(settings)) if name == "wan" else partial(open_engine, name)
 
 
 def wan_options(settings: Settings) -> WanOptions:

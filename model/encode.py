@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -23,12 +23,15 @@ import numpy.typing as npt
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 from PIL import Image
 
 from model.boxes import check_counts
 from model.colour import Converter, Picture, Planar, planar_array, planar_frame
+from model.demux import BOUNDED, MAX_SIDE, open_mp4
 from model.engine import Frames
 from model.errors import BoxError, CodecError, DecodeError, EncodeError
 from model.recipe import Encoding
@@ -38,9 +41,13 @@ _log = logging.getLogger(__name__)
 BASE = Encoding(crf=16, preset="ultrafast", gop=24)
 """How a base clip is stored: visually lossless (53…60 dB on storyboards, 43 dB on grainy pans) and quick to encode and
 to decode, for that is done again with every dressing."""
-MAX_SIDE = 4096
 MAX_FRAMES = 4000
 """Larger files are refused before their pictures are decoded: a small file can claim a great many."""
+
+# bitexact leaves out creation time and library versions: bytes depend on the recipe alone. use_metadata_tags keeps
+# keys that MP4 has no box for: without it the muxer drops them, silently.
+MUXER = {"movflags": "faststart+use_metadata_tags", "fflags": "+bitexact"}
+"""How every file is written."""
 
 _FAMILIES: dict[str, tuple[str, ...]] = {"h264": ("libx264", "h264_nvenc", "libopenh264")}
 """Encoders of a codec, best first. Software first: it makes the same bytes on every machine, and the digest of a
@@ -49,8 +56,6 @@ _QUICK = ("ultrafast", "superfast", "veryfast")
 _QUICKER = ":subme=1:b-adapt=0:weightp=0"
 """Laid over x264's quick presets: a third less time than plain veryfast for the same size and PSNR (measured on
 storyboards and on noisy pans), since product clips move gently and have no cuts or fades to search for."""
-_BOUNDED = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
-"""Told to libav as well: it decodes a first frame, whose own header may claim any size, when it opens a file."""
 _PROBE_SIZE = 128  # pixels; hardware encoders refuse smaller pictures
 
 
@@ -71,6 +76,7 @@ class _Job:
     fps: int
     encoding: Encoding
     tags: Mapping[str, str]
+    after_key: bool = False
 
 
 @functools.cache
@@ -111,6 +117,8 @@ def encode(
     fps: int,
     encoding: Encoding,
     tags: Mapping[str, str],
+    *,
+    after_key: bool = False,
 ) -> bytes:
     """A faststart H.264 MP4 of the frames, which are taken one by one: memory does not grow with their number.
 
@@ -120,6 +128,8 @@ def encode(
         fps: Frames per second, constant.
         encoding: Codec, quality, speed and distance of key frames.
         tags: Metadata keys and values, written as keyed metadata (``moov.udta.meta``).
+        after_key: True for a segment that will follow a lone key frame: its own first one then has the other of the
+            two numbers that neighbouring key frames take in turn (H.264 7.4.3, ``idr_pic_id``).
 
     Raises:
         EncodeError: A frame is not of the size, there is none, or the encoder or the disk fails.
@@ -135,7 +145,7 @@ def encode(
         # A real file: the muxer reopens it by name to move the headers to the front, which it cannot do in memory.
         with tempfile.TemporaryDirectory(prefix="skureel-") as folder:
             path = Path(folder) / "clip.mp4"
-            _write(path, itertools.chain([first], iterator), _Job(name, size, fps, encoding, tags))
+            _write(path, itertools.chain([first], iterator), _Job(name, size, fps, encoding, tags, after_key))
             return path.read_bytes()
     except (FFmpegError, OSError, ValueError, MemoryError) as error:
         raise EncodeError(f"{name}: {size[0]}x{size[1]} at {fps} fps: {error}") from error
@@ -182,22 +192,34 @@ def _options(name: str, encoding: Encoding) -> dict[str, str]:
 
 
 def _write(path: Path, frames: Iterable[npt.NDArray[np.uint8]], job: _Job) -> None:
-    # bitexact leaves out creation time and library versions: bytes depend on the recipe alone. use_metadata_tags
-    # keeps keys that MP4 has no box for: without it the muxer drops them, silently.
-    flags = {"movflags": "faststart+use_metadata_tags", "fflags": "+bitexact"}
-    with av.open(str(path), "w", format="mp4", options=flags) as container:
+    with av.open(str(path), "w", format="mp4", options=MUXER) as container:
         container.metadata.update(job.tags)
         stream = _add_stream(container, job)
         # Drops the encoder's note with its version and settings (SEI, NAL type 6); our GOPs need no other SEI.
         trim = BitStreamFilterContext("filter_units=remove_types=6", stream)
-        converter = Converter()
-        for index, picture in enumerate(frames):
-            frame = _frame(picture, job.size, index, converter)
-            frame.pts = index
-            _mux(container, stream, trim, stream.encode(frame))
-        _mux(container, stream, trim, stream.encode(None))
+        packets = _encoded(stream, frames, job)
+        if job.after_key:
+            next(packets)
+        for packet in packets:
+            for kept in trim.filter(packet):
+                kept.stream = stream
+                container.mux(kept)
         for packet in trim.filter(None):
             container.mux(packet)
+
+
+def _encoded(stream: VideoStream, frames: Iterable[npt.NDArray[np.uint8]], job: _Job) -> Iterator[Packet[VideoStream]]:
+    """The encoder's packets; where the job follows a key frame, one of such a frame more comes first."""
+    converter = Converter()
+    for index, picture in enumerate(frames):
+        frame = _frame(picture, job.size, index, converter)
+        if job.after_key and index == 0:
+            frame.pts = -1
+            yield from stream.encode(frame)
+            frame.pict_type = PictureType.I
+        frame.pts = index
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
 
 
 def _add_stream(container: OutputContainer, job: _Job) -> VideoStream:
@@ -214,13 +236,6 @@ def _add_stream(container: OutputContainer, job: _Job) -> VideoStream:
     context.color_primaries = ColorPrimaries.BT709
     context.color_trc = ColorTrc.BT709
     return stream
-
-
-def _mux(container: OutputContainer, stream: VideoStream, trim: BitStreamFilterContext, packets: Iterable[Any]) -> None:
-    for packet in packets:
-        for kept in trim.filter(packet):
-            kept.stream = stream
-            container.mux(kept)
 
 
 def _frame(picture: npt.NDArray[np.uint8], size: tuple[int, int], index: int, converter: Converter) -> av.VideoFrame:
@@ -249,11 +264,10 @@ def _decoded(data: bytes) -> Iterator[av.VideoFrame]:
     """Frames in order. Ends with DecodeError when one is damaged or fewer come out than the headers promise."""
     try:
         check_counts(data, MAX_FRAMES)
-        # The format is named: left to guess, the demuxers would follow playlists to other files and addresses.
-        with av.open(io.BytesIO(data), format="mp4", mode="r", options=_BOUNDED) as container:
-            stream = _video_of(cast("Any", container).streams.video)
+        with open_mp4(data) as container:
+            stream = _video_of(container.streams.video)
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = {"err_detect": "explode", **_BOUNDED}
+            stream.codec_context.options = {"err_detect": "explode", **BOUNDED}
             count = 0
             for frame in container.decode(stream):
                 count += 1

@@ -34,12 +34,16 @@ class DressError(ClipError):
     """Raised when a recipe's dressing cannot be laid over its base."""
 
 
-class UnsupportedDressing(DressError):  # noqa: N818 - named for what the recipe asks, as the renderer reports it
-    """Raised when a recipe asks for a dressing this release does not make; ``field`` names it."""
+class WordsError(DressError):
+    """Raised when a promo's words cannot be drawn at a clip's size, or not all of them; ``field`` names which words."""
 
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field}: not supported in this release; leave it empty")
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
         self.field = field
+
+
+class SpliceError(ClipError):
+    """Raised when two files cannot be joined without encoding them again. The clip can still be made from its base."""
 
 
 class LabelError(ClipError):

@@ -1,27 +1,38 @@
 """The last steps of a clip: its base's bytes in, finished, labelled and verified bytes out.
 
-Always starts from the encoded base, never from frames in memory: so a clip dressed again next year from the stored
-base has the same bytes. Knows no store and no event.
+Always starts from the encoded base or the encoded body, never from frames in memory: so a clip dressed again next year
+from what is stored has the same bytes. Knows no store and no event.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from model.colour import Converter, Planar, planar_frame, planes
-from model.dress import check_supported, dress
-from model.encode import encode, poster
-from model.errors import DressError, LabelError
+from model.colour import Planar
+from model.dress import check_dressing, dress, ribbon_of
+from model.encode import encode
+from model.endcard import encode_segment, pictures, segment_of
+from model.errors import DressError, LabelError, SpliceError
 from model.label import check_labels, names, tags_for
+from model.poster import PosterChoice
 from model.probe import Probe, probe
 from model.recipe import Recipe
+from model.splice import ends_in_key, splice
 
-POSTER_CANDIDATES = 7
-"""Frames looked at for the poster, spread over the clip without its ends (where engines fade)."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What ``body_digest`` names: the base under its overlays, encoded for delivery. Not published: it has no tags."""
+
+    data: bytes = field(repr=False)
+    poster: bytes = field(repr=False)
+    """JPEG, the size of the clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +47,13 @@ class Finished:
     labels: tuple[str, ...]
     """Labels applied and read back: ``visible``, ``aigc``; none on clips no model generated."""
     has_text: bool
-    """True when words are drawn on the picture: captions or a visible label."""
+    """True when words are drawn on the picture: captions, a visible label or a promotion's."""
+    parts: tuple[bytes, ...] = field(default=(), repr=False)
+    """The files whose packets these are, for ``inspect_file``; none when the clip was encoded in one piece."""
 
 
 def finish(base: bytes, recipe: Recipe, *, generative: bool) -> Finished:
-    """Dress, encode and label a base clip; the same base and recipe give the same bytes.
+    """Dress, encode, join and label a base clip; the same base and recipe give the same bytes.
 
     Args:
         base: The encoded base clip (``encode_base``).
@@ -48,64 +61,78 @@ def finish(base: bytes, recipe: Recipe, *, generative: bool) -> Finished:
         generative: True when a model invented the pixels: such a clip is returned labelled or not at all.
 
     Raises:
-        UnsupportedDressing: The recipe asks for a ribbon or an end card.
+        WordsError: The words of the ribbon or the end card cannot be drawn whole at this size.
         DressError: The base has not the scene's frames, or the label cannot be drawn.
         LabelError: The recipe cannot be labelled, or labels were missing in the finished bytes.
         DecodeError, EncodeError, CodecError: The base is damaged, or the encoder failed.
     """
-    check_supported(recipe.dressing)
     tags = tags_for(recipe, generative)
+    check_dressing(recipe)
+    body = dress_body(base, recipe)
+    try:
+        return finish_body(body, recipe, generative=generative)
+    except SpliceError as error:
+        _log.warning("body and end card are encoded together: %s", error)
+        return _finished(_in_one_piece(base, recipe, tags), body.poster, recipe, generative=generative)
+
+
+def dress_body(base: bytes, recipe: Recipe) -> Body:
+    """Dress and encode a base clip: all of the recipe but its end card and tags.
+
+    Raises WordsError, DressError, DecodeError, EncodeError and CodecError as ``finish`` does.
+    """
     scene, overlays = recipe.scene, recipe.dressing.overlays
-    chosen = _PosterChoice(scene.frames)
-    pictures = _exactly(scene.frames, chosen.watching(dress(base, overlays)))
-    data = encode(pictures, (overlays.width, overlays.height), scene.fps, overlays.encoding, tags)
+    ribbon = ribbon_of(recipe)
+    chosen = PosterChoice(scene.frames, ribbon.settled if ribbon else None)
+    shown = _exactly(scene.frames, chosen.watching(dress(base, overlays, scene)))
+    data = encode(shown, (overlays.width, overlays.height), scene.fps, overlays.encoding, {})
+    return Body(data=data, poster=chosen.jpeg())
+
+
+def finish_body(body: Body, recipe: Recipe, *, generative: bool) -> Finished:
+    """Join the end card to a body, write the tags and read them back; nothing is encoded but a card not seen before.
+
+    The result is what ``finish`` makes of the base, byte for byte. Raises SpliceError when the body cannot be joined
+    or is not the recipe's (dress the base again), and otherwise what ``finish`` does.
+    """
+    tags = tags_for(recipe, generative)
+    segment = segment_of(recipe)
+    if segment is not None and ends_in_key(body.data):
+        segment = segment_of(recipe, after_key=True)
+    card = encode_segment(segment) if segment else None
+    data = splice(body.data, card, tags)
+    parts = (body.data,) if card is None else (body.data, card)
+    finished = _finished(data, body.poster, recipe, generative=generative, parts=parts)
+    if finished.probe.frames != recipe.frames:
+        raise SpliceError(f"body and end card have {finished.probe.frames} frames, the recipe {recipe.frames}")
+    return finished
+
+
+def _in_one_piece(base: bytes, recipe: Recipe, tags: Mapping[str, str]) -> bytes:
+    """Body and end card through one encoder, for encoders whose files cannot be joined."""
+    scene, overlays, segment = recipe.scene, recipe.dressing.overlays, segment_of(recipe)
+    shown = dress(base, overlays, scene)
+    every = itertools.chain(shown, pictures(segment)) if segment else shown
+    return encode(every, (overlays.width, overlays.height), scene.fps, overlays.encoding, tags)
+
+
+def _finished(
+    data: bytes, poster: bytes, recipe: Recipe, *, generative: bool, parts: tuple[bytes, ...] = ()
+) -> Finished:
     faults = check_labels(data, recipe, generative)
     if faults:
         raise LabelError(f"labels are not in the finished bytes: {'; '.join(faults)}")
+    overlays = recipe.dressing.overlays
+    promoted = overlays.ribbon is not None or recipe.dressing.end_card is not None
     return Finished(
         data=data,
-        poster=poster(Converter().to_rgb(planar_frame(chosen.best()))),
+        poster=poster,
         probe=probe(data),
         sha256=hashlib.sha256(data).hexdigest(),
         labels=names(recipe, generative),
-        has_text=overlays.label is not None or any(scene.captions),
+        has_text=overlays.label is not None or promoted or any(recipe.scene.captions),
+        parts=parts,
     )
-
-
-def poster_score(picture: Planar) -> float:
-    """How well a picture would stand for its clip: sharp, and neither dark nor burnt out. Higher is better.
-
-    Sharpness is the mean step between neighbouring pixels of a half-size luma, worth less the further the mean luma is
-    from the middle and the more pixels are clipped.
-    """
-    luma = planes(picture)[0][::2, ::2].astype(np.float32)
-    sharpness = float(np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean())
-    exposure = 1 - min(1.0, abs(float(luma.mean()) - 126) / 110)
-    clipped = float(np.mean((luma <= 20) | (luma >= 232)))
-    return (sharpness + 0.5) * (0.05 + exposure) * (1 - 0.5 * clipped)
-
-
-class _PosterChoice:
-    """Watches a clip's pictures go by and keeps the few that could be its poster."""
-
-    def __init__(self, frames: int) -> None:
-        spread = np.linspace(0.1, 0.9, min(POSTER_CANDIDATES, frames)) * (frames - 1)
-        self._wanted = {round(place) for place in spread}
-        self._best: Planar | None = None
-        self._score = -1.0
-
-    def watching(self, pictures: Iterable[Planar]) -> Iterator[Planar]:
-        for index, picture in enumerate(pictures):
-            if index in self._wanted:
-                score = poster_score(picture)
-                if score > self._score:
-                    self._best, self._score = picture.copy(), score
-            yield picture
-
-    def best(self) -> Planar:
-        if self._best is None:
-            raise DressError("the clip has no frame for a poster")
-        return self._best
 
 
 def _exactly(count: int, pictures: Iterable[Planar]) -> Iterator[Planar]:

@@ -5,20 +5,19 @@ What a header claims and what decodes may differ: the inspection of a finished f
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import av
 from av.error import FFmpegError
 
+from model import h264
 from model.boxes import Box, boxes, check_counts, find, is_faststart, number, read_tags
+from model.demux import open_mp4
 from model.errors import BoxError, ProbeError
 
 MAX_BYTES = 512 * 1024 * 1024
 MAX_SAMPLES = 1_000_000
-_BOUNDED = {"max_pixels": str(4096 * 4096)}
 
 _SAMPLE_ENTRY = 78
 """Bytes of a visual sample entry before its child boxes (ISO/IEC 14496-12, 12.1.3)."""
@@ -64,7 +63,7 @@ def probe(data: bytes) -> Probe:
 
 
 def _opened(data: bytes, codec: str, frames: int, faststart: bool, tags: Mapping[str, str]) -> Probe:
-    with av.open(io.BytesIO(data), format="mp4", mode="r", options=_BOUNDED) as container:
+    with open_mp4(data) as container:
         streams = cast("Any", container).streams
         if len(streams.video) != 1:
             raise ProbeError(f"{len(streams.video)} video streams; a clip has one")
@@ -84,7 +83,7 @@ def _opened(data: bytes, codec: str, frames: int, faststart: bool, tags: Mapping
             fps=float(stream.average_rate),
             duration=float(stream.duration * stream.time_base),
             codec=codec,
-            pix_fmt=stream.codec_context.pix_fmt or "unknown",
+            pix_fmt=h264.sequence(bytes(stream.codec_context.extradata or b"")).pix_fmt,
             faststart=faststart,
             has_audio=bool(streams.audio),
             tags=tags,

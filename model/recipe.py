@@ -156,6 +156,10 @@ class EndCard:
         if not 0.5 <= self.seconds <= 5:
             raise RecipeError(f"end_card.seconds: {self.seconds} is outside 0.5…5")
 
+    def frames(self, fps: int) -> int:
+        """Pictures of the segment at a rate; halves count as a whole one."""
+        return int(self.seconds * fps + 0.5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
@@ -252,10 +256,15 @@ class Recipe:
         return self.digests.clip
 
     @property
-    def duration(self) -> float:
-        """Seconds of the finished clip, end card included."""
+    def frames(self) -> int:
+        """Pictures of the finished clip, end card included."""
         card = self.dressing.end_card
-        return self.scene.duration + (card.seconds if card else 0.0)
+        return self.scene.frames + (card.frames(self.scene.fps) if card else 0)
+
+    @property
+    def duration(self) -> float:
+        """Seconds of the finished clip, end card included: as long as its pictures are shown."""
+        return self.frames / self.scene.fps
 
     @property
     def produce_id(self) -> str:

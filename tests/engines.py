@@ -6,14 +6,19 @@ tell from the outside what was rendered, and how often, across killed processes.
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
 
-from model.engine import UNWATCHED, EngineError, EngineSpec, Frames, Rendered, Shot, Watch
+from model.engine import UNWATCHED, CancelledError, EngineError, EngineSpec, Frames, Rendered, Shot, Watch
 from model.recipe import Scene
 
 SPEC = EngineSpec(name="test", revision="1", generative=False, captions=False, photos=False)
@@ -101,3 +106,103 @@ class Broken(TestEngine):
 def broken() -> Broken:
     """Cannot be started."""
     return Broken()
+
+
+class Troubled(TestEngine):
+    """Does to a shot, or to itself, what the scene's prompt says; draws where it says nothing it knows.
+
+    ``TROUBLE`` or ``TROUBLE once PATH``: only while there is no file at PATH, which it then leaves. It beats before
+    the trouble ("before", 1 of 1) and after every drawn shot.
+    """
+
+    __test__ = False
+
+    def __init__(self, batch_size: int = 1, trouble_at_start: str = "", spec: EngineSpec = SPEC) -> None:
+        super().__init__(batch_size=batch_size, spec=spec)
+        self._at_start = trouble_at_start
+        self.batches: list[int] = []
+        self.stuck, self.go = threading.Event(), threading.Event()
+        """``stuck`` is set when ``wait`` has begun to wait, for ``go``."""
+
+    def start(self, watch: Watch = UNWATCHED) -> None:
+        """Say hello to the log; then the trouble of the start, if any."""
+        logging.getLogger("tests.troubled").warning("hello from %d", os.getpid())
+        self._do(self._at_start, watch)
+        watch.beat("load", 1, 1)
+
+    def render(self, shots: Sequence[Shot], watch: Watch = UNWATCHED) -> list[Rendered | EngineError]:
+        """One result a shot."""
+        self.batches.append(len(shots))
+        results: list[Rendered | EngineError] = []
+        for number, shot in enumerate(shots, 1):
+            try:
+                self._do(shot.scene.prompt, watch)
+            except EngineError as error:
+                results.append(error)
+                continue
+            start = time.perf_counter()
+            frames = moving_gradient(shot.scene)
+            self.rendered.append(shot.scene.digest)
+            results.append(
+                Rendered(
+                    frames=frames,
+                    seconds=time.perf_counter() - start,
+                    stages={"denoise": 2.0, "decode": 0.5},
+                    figures={"allocated_bytes": 1e9, "reserved_bytes": 2e9, "mfu_ratio": 0.6, "clocks_hertz": 1e9},
+                )
+            )
+            watch.beat("draw", number, len(shots))
+        return results
+
+    def _do(self, words: str, watch: Watch) -> None:
+        trouble, once, path = words.partition(" once ")
+        if once and Path(path).exists():
+            return
+        with suppress(CancelledError) if trouble == "deaf" else nullcontext():
+            watch.beat("before", 1, 1)
+        if once:
+            Path(path).touch()
+        actions: dict[str, Callable[[], object]] = {
+            "hang": self._hang,
+            "deaf": lambda: time.sleep(3600),  # is killed long before
+            "wait": self._wait,
+            "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+            "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+            "leave": lambda: os._exit(7),
+            "break": self._break,
+            "stumble": lambda: self._refuse("no memory just now", retryable=True),
+            "refuse": lambda: self._refuse("this one never", retryable=False),
+        }
+        if trouble in actions:
+            actions[trouble]()
+        if trouble == "steps":
+            for step in range(1, 10_001):
+                time.sleep(0.01)  # stands for a device at work: there is no event to await
+                watch.beat("steps", step, 10_000)
+
+    @staticmethod
+    def _hang() -> None:
+        """A native call that does not return and keeps the interpreter's lock: nothing of Python's runs any more."""
+        ctypes.PyDLL(None).sleep(3600)
+
+    def _wait(self) -> None:
+        self.stuck.set()
+        assert self.go.wait(60)
+
+    @staticmethod
+    def _break() -> None:
+        raise RuntimeError("device lost")
+
+    @staticmethod
+    def _refuse(message: str, *, retryable: bool) -> None:
+        raise EngineError(message, retryable=retryable)
+
+
+class Unclosable(Troubled):
+    """Hangs when it shall free its device."""
+
+    __test__ = False
+
+    def close(self) -> None:
+        """Never ends."""
+        self._hang()

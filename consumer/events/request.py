@@ -100,6 +100,8 @@ class ClipRequest:
     revision: int
     work: Work
     recipe: Recipe | None
+    captions: tuple[str, ...] = ()
+    """Words a fallback engine may draw, title first; not part of the recipe."""
     cause: Cause
     requested_at: datetime
 
@@ -118,6 +120,7 @@ class ClipRequest:
             revision=record["revision"],
             work=work,
             recipe=recipe_from_avro(record["recipe"]) if record["recipe"] else None,
+            captions=tuple(record["captions"]),
             cause=Cause.from_avro(record["cause"]),
             requested_at=record["requested_at"],
         )
@@ -131,6 +134,7 @@ class ClipRequest:
             "revision": self.revision,
             "work": self.work.value,
             "recipe": recipe_to_avro(self.recipe) if self.recipe else None,
+            "captions": list(self.captions),
             "cause": self.cause.to_avro(),
             "requested_at": self.requested_at,
         }

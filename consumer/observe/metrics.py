@@ -120,10 +120,53 @@ RENDERS = _spec(
     "skureel_renders_total",
     "counter",
     ("engine", "result"),
-    "Shots given to the engine, by result: ok, failed.",
-    "Failures: the log names the engine's reason.",
+    "Shots given to the engine, by result: ok, failed, cancelled.",
+    "Failures: the log names the engine's reason. Cancelled: their partition left, or the process stopped.",
 )
 ENGINE_SECONDS = _spec("skureel_engine_seconds_total", "counter", ("engine",), "Device time spent.", "None.")
+ENGINE_STEPS = _spec(
+    "skureel_engine_steps_total",
+    "counter",
+    ("engine", "stage"),
+    "Signs of life of the engine, by stage.",
+    "Flat while clips wait: the engine hangs; see skureel_engine_failures_total and the log.",
+)
+ENGINE_STAGE_SECONDS = _spec(
+    "skureel_engine_stage_seconds",
+    "histogram",
+    ("stage",),
+    "Device time of a clip in each of the engine's stages: text, photo, denoise, decode, copy.",
+    "Compare stages with skureel bench engine on the same card.",
+    GENERATION,
+)
+ENGINE_MEMORY = _spec(
+    "skureel_engine_memory_bytes",
+    "gauge",
+    ("kind",),
+    "Most device memory of the last batch: allocated by the engine, reserved for it.",
+    "Near the card's size: a smaller batch or another memory mode.",
+)
+ENGINE_MFU = _spec(
+    "skureel_engine_mfu_ratio",
+    "gauge",
+    (),
+    "Arithmetic of the last batch's denoising as a share of what the card can do.",
+    "A fall with the same profile: a throttled card, or somebody else on it.",
+)
+ENGINE_FAILURES = _spec(
+    "skureel_engine_failures_total",
+    "counter",
+    ("engine", "reason"),
+    "Shots without frames: refused (for good), retryable, timeout, hang, crash, start, broken.",
+    "Hangs and crashes: look at the card (temperature, ECC, driver log). Timeouts: raise the limit or make it faster.",
+)
+ENGINE_RESTARTS = _spec(
+    "skureel_engine_restarts_total",
+    "counter",
+    ("reason",),
+    "Engine processes given up for a new one, by reason: hang, timeout, crash, start.",
+    "More than now and then: the log has the stacks of the process that hung.",
+)
 CLIPS = _spec(
     "skureel_clips_total",
     "counter",
@@ -146,8 +189,13 @@ UNLABELLED = _spec(
     "Generated clips that were about to go out without their labels, and were stopped.",
     "Must stay 0: a fault in the label step.",
 )
-FALLBACKS = _spec("skureel_fallbacks_total", "counter", ("kind",), "Clips made another way than planned, e.g. without "
-                  "their photo.", "Check the image addresses of the catalog.")  # fmt: skip
+FALLBACKS = _spec(
+    "skureel_fallbacks_total",
+    "counter",
+    ("kind",),
+    "Clips made another way than planned: photo (from words alone), storyboard (drawn, without a model).",
+    "Check the image addresses of the catalog.",
+)
 FRESHNESS_SECONDS = _spec(
     "skureel_freshness_seconds",
     "histogram",

@@ -203,6 +203,7 @@ class Application:
             work,
             recipe=draft.recipe if draft else None,
             digests=draft.digests if draft else None,
+            captions=draft.captions if draft else (),
             cause=cause,
             source=record,
             batch=applied.id,

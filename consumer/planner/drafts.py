@@ -25,6 +25,8 @@ class Draft:
     """The one it shows."""
     recipe: Recipe
     digests: Digests
+    captions: tuple[str, ...]
+    """Words for whatever draws in the engine's stead; no part of the recipe."""
     hold: bool
     """Whether its plan waits until somebody asks for the clip."""
 
@@ -43,7 +45,9 @@ class Drafter:
         promo = running.of(product)
         words = self.prompts.compose(product, mode_of(product, self.planning))
         recipe = recipe_of(product, words, self.planning, promo)
-        return Draft(product, promo, recipe, recipe.digests, self.on_demand and product.tier is Tier.LONG_TAIL)
+        captions = () if self.planning.engine.captions else words.captions
+        hold = self.on_demand and product.tier is Tier.LONG_TAIL
+        return Draft(product, promo, recipe, recipe.digests, captions, hold)
 
     def of_member(self, member: Member, running: Running) -> Draft:
         """The draft of a product that the catalog has. Raises ValueError."""

@@ -79,6 +79,7 @@ class Outbox:
         *,
         recipe: Recipe | None,
         digests: Digests | None,
+        captions: tuple[str, ...] = (),
         cause: Cause,
         batch: str,
         now: datetime,
@@ -88,7 +89,8 @@ class Outbox:
     ) -> tuple[PlanRow, Output]:
         """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
 
-        ``source`` is the record that led to it, whose trace goes on in the request; a fan-out has none.
+        ``source`` is the record that led to it, whose trace goes on in the request; a fan-out has none. ``captions``
+        are for whatever draws in the engine's stead, and no part of the recipe.
         """
         topic, kind = self._lanes[work, bulk]
         identity = request_id(product_id, self._variant, revision)
@@ -99,6 +101,7 @@ class Outbox:
             revision=revision,
             work=work,
             recipe=recipe,
+            captions=captions,
             cause=cause,
             requested_at=now,
         )

@@ -138,6 +138,7 @@ class Pager:
                 work,
                 recipe=draft.recipe,
                 digests=draft.digests,
+                captions=draft.captions,
                 cause=cause_of(draft, fan_out.event_id, member.revision),
                 batch=page.id,
                 now=now,

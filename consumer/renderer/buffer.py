@@ -32,6 +32,8 @@ class Job:
     photo: bytes | None = None
     failed: list[BaseRecord] = field(default_factory=list)
     """Attempts that did not pass inspection, in order."""
+    tries: int = 0
+    """How often an engine failed on the scene in work in a way that may pass."""
     engine_seconds: float = 0.0
     looked_again_for: str = ""
     """The scene for which the store was asked twice, because this process had just rendered it."""

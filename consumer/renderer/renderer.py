@@ -1,6 +1,6 @@
 """The renderer: a worker of the stream loop that overlaps look-ups, rendering, finishing and committing.
 
-    intake → look up (threads) → render (one engine thread) → finish (threads) → settle
+    intake → look up (threads) → render (one thread an engine) → finish (threads) → settle
 
 Each job is in one stage at a time. What is bounded: the look-ahead buffer, and the rendered clips that wait for a
 finisher (frames are large). Outages hold a stage where it is until the part is back; poison becomes a dead letter.
@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
@@ -21,26 +20,25 @@ from consumer.events import ClipRequest, EventError, VideoReady
 from consumer.observe import metrics as m
 from consumer.renderer.alias import AliasError, Origin
 from consumer.renderer.buffer import Buffer, Job
+from consumer.renderer.engine_room import Desk, EngineRoom, Limits
+from consumer.renderer.outages import Outages, StoppedError
 from consumer.renderer.photos import Photos
+from consumer.renderer.pinning import Engines
+from consumer.renderer.scenes import Scenes, Turn
 from consumer.renderer.stage import Stage
 from consumer.renderer.work import Dress, Rules, Say, Skip, Step, WorkError, Workshop
-from consumer.storage.store import Store, StoreError, StoreUnavailableError
+from consumer.storage.store import Store, StoreError
 from consumer.stream import headers
 from consumer.stream.codec import Codec, DecodeError
 from consumer.stream.deadletter import dead_letter
-from consumer.stream.types import Lease, Output, Partition, Settlement, Settler, UnavailableError
-from model.engine import Engine, EngineError, Rendered
+from consumer.stream.types import Lease, Output, Partition, Settlement, Settler
+from model.engine import Engine, Rendered
 
 log = structlog.get_logger(__name__)
-R = TypeVar("R")
 
 ROLE = "renderer"
 LOOKUP_THREADS = 4
 """Look-ups wait on the network; a few at once hide it."""
-FIRST_DELAY, LAST_DELAY = 0.25, 15.0
-"""Seconds between tries while something is out: doubled from the first to the last."""
-REMEMBERED = 4096
-"""Scenes remembered as just rendered: far more than a look-ahead buffer holds."""
 JOIN_SECONDS = 10.0
 """How long ``close`` waits for threads: an upload's own timeout is longer, and then the process just ends."""
 
@@ -58,10 +56,15 @@ class RendererOptions:
     look_ahead: int
     finishers: int
     rules: Rules
+    limits: Limits = field(default_factory=Limits)
 
 
 class Renderer:
-    """Implements ``consumer.stream.types.Worker`` over an engine and a store; wants one record a lease."""
+    """Implements ``consumer.stream.types.Worker`` over an engine and a store; wants one record a lease.
+
+    ``fallback`` stands in where ``Rules.photo_policy`` says so. It has a thread of its own, so that it holds nothing
+    up, and is started at once, so that one that cannot start is found out now and not with the first bad photo.
+    """
 
     def __init__(
         self,
@@ -73,8 +76,9 @@ class Renderer:
         photos: Photos,
         metrics: m.Metrics,
         clock: Callable[[], datetime],
+        fallback: Engine | None = None,
     ) -> None:
-        self._options, self._engine, self._codec = options, engine, codec
+        self._options, self._codec = options, codec
         self._metrics, self._clock = metrics, clock
         self._stopping = threading.Event()
         self._draining = False
@@ -82,16 +86,13 @@ class Renderer:
         self._buffer = Buffer()
         self._undecoded = 0
         self._changed = threading.Condition()
-        self._rendering: dict[str, list[Job]] = {}
-        """Scenes with the engine or before it, each with the job that renders it first and those that wait for it."""
-        self._rendered: dict[str, None] = {}
-        """The last scenes that left ``_rendering``, oldest first."""
-        self._outages: dict[str, str] = {}
-        self.ready = threading.Event()
-        """Set once the engine has started."""
+        self._scenes = Scenes()
+        self._outages = Outages(self._stopping, metrics, ROLE)
+        if fallback is not None and fallback.spec.name == engine.spec.name:
+            fallback = None
         self._shop = Workshop(
             store=store,
-            spec=engine.spec,
+            engines=Engines(engine.spec, fallback.spec if fallback else None),
             rules=options.rules,
             photos=photos,
             metrics=metrics,
@@ -100,9 +101,33 @@ class Renderer:
         )
         self._intake = Stage("intake", self._take)
         self._lookup = Stage("lookup", self._look_up, threads=LOOKUP_THREADS)
-        self._shots: Stage[Job] = Stage("render", _never, threads=0)
         self._finish = Stage("finish", self._finish_one, threads=options.finishers, bound=options.finishers)
-        self._engine_thread = threading.Thread(target=self._run_engine, name="skureel-engine", daemon=True)
+        self._main = self._room(engine, options.limits)
+        self._rooms = {engine.spec.name: self._main}
+        if fallback is not None:
+            self._rooms[fallback.spec.name] = self._room(fallback, Limits())
+        self.ready = self._main.ready
+        """Set once the engine has started."""
+
+    def _room(self, engine: Engine, limits: Limits) -> EngineRoom:
+        desk = Desk(
+            shot=self._shop.shot,
+            begins=self._begins,
+            wanted=self._scenes.wanted,
+            rendered=self._to_finisher,
+            gave_up=self._give_up,
+            handed_back=self._return,
+            left=self._done,
+            failed=self._fail,
+        )
+        return EngineRoom(
+            engine,
+            desk,
+            limits=limits,
+            attempts=self._options.rules.attempts,
+            metrics=self._metrics,
+            stopping=self._stopping,
+        )
 
     # What the loop calls.
 
@@ -111,7 +136,8 @@ class Renderer:
         self._settler = settler
         for stage in (self._intake, self._lookup, self._finish):
             stage.start()
-        self._engine_thread.start()
+        for room in self._rooms.values():
+            room.start()
 
     def capacity(self) -> int:
         """Room in the look-ahead buffer."""
@@ -144,23 +170,25 @@ class Renderer:
             return self._changed.wait_for(lambda: not self._busy(), max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Stop now; threads are joined for a bounded time."""
+        """Stop now: engines at their next step. Threads are joined for a bounded time."""
         if self._stopping.is_set():
             return
         self._stopping.set()
         self._tell()
         deadline = time.monotonic() + JOIN_SECONDS
-        for stage in (self._intake, self._lookup, self._shots, self._finish):
+        for stage in (self._intake, self._lookup, self._finish):
             stage.close(deadline)
-        if self._engine_thread.ident is not None:
-            self._engine_thread.join(max(0.0, deadline - time.monotonic()))
-        if not self._engine_thread.is_alive():
-            self._engine.close()
+        for room in self._rooms.values():
+            room.close(deadline)
 
     def unavailable(self) -> Collection[str]:
         """The parts that are out just now."""
-        with self._changed:
-            return tuple(self._outages)
+        return self._outages.names()
+
+    def last_sign(self) -> float | None:
+        """When the engine last gave a sign of life (monotonic seconds); None while it has nothing to do."""
+        last = self._main.pulse.last
+        return last.at if last else None
 
     # Stages.
 
@@ -168,8 +196,8 @@ class Renderer:
         """Decode a request and admit it to its product's lane."""
         record = lease.records[0]
         try:
-            request, trace = self._patiently("decode", lambda: self._decode(lease))
-        except _StoppedError:
+            request, trace = self._outages.patiently("decode", lambda: self._decode(lease))
+        except StoppedError:
             return
         except (DecodeError, EventError) as error:
             stage = "decode" if isinstance(error, DecodeError) else "validate"
@@ -198,10 +226,7 @@ class Renderer:
         return request, headers.incoming(record.headers).trace
 
     def _look_up(self, job: Job) -> None:
-        if self._draining or job.dropped:
-            self._hand_back([job.lease])
-            self._done(job)
-        else:
+        if self._begins(job):
             self._step(job, "lookup", lambda: self._shop.begin(job))
 
     def _finish_one(self, item: tuple[Job, Rendered | Dress]) -> None:
@@ -214,8 +239,8 @@ class Renderer:
     def _step(self, job: Job, stage: str, work: Callable[[], Step]) -> None:
         """Run one step and send the job where it leads."""
         try:
-            step = self._patiently(stage, work)
-        except _StoppedError:
+            step = self._outages.patiently(stage, work)
+        except StoppedError:
             self._done(job)
         except StoreError as error:
             self._fail(error)
@@ -249,83 +274,30 @@ class Renderer:
     def _to_engine(self, job: Job) -> None:
         """Queue for the engine, once per scene: others with the same scene wait and then find it stored."""
         if self._draining:
-            self._hand_back([job.lease])
-            self._done(job)
+            self._return(job)
             return
         self._release(job)
-        digest = self._shop.shot(job).scene.digest
-        with self._changed:
-            if digest in self._rendering:
-                self._rendering[digest].append(job)
-                return
-            self._rendering[digest] = [job]
-            stored_meanwhile = digest in self._rendered and job.looked_again_for != digest
-        if stored_meanwhile:  # perhaps between this job's look-up and now: look once more, rather than render twice
-            job.looked_again_for = digest
+        scene = self._shop.shot(job).scene
+        turn = self._scenes.claim(scene.digest, job)
+        if turn is Turn.LOOK:  # rather than render twice
             self._lookup.put(job)
-        else:
-            self._shots.put(job)
+        elif turn is Turn.RENDER:
+            self._rooms[scene.engine].put(job)
+
+    def _to_finisher(self, job: Job, rendered: Rendered) -> None:
+        self._finish.put((job, rendered))
+
+    def _begins(self, job: Job) -> bool:
+        """Whether a job shall go on to what costs; when not, it is handed back."""
+        if self._draining or job.dropped:
+            self._return(job)
+            return False
+        return True
 
     def _release(self, job: Job) -> None:
         """The scene's first job has stored or lost its base: those that waited look again."""
-        with self._changed:
-            found = next((d for d, jobs in self._rendering.items() if jobs[0] is job), None)
-            waiting = self._rendering.pop(found)[1:] if found else []
-            if found:
-                self._rendered[found] = None
-                while len(self._rendered) > REMEMBERED:
-                    self._rendered.pop(next(iter(self._rendered)))
-        for other in waiting:
+        for other in self._scenes.release(job):
             self._lookup.put(other)
-
-    def _run_engine(self) -> None:
-        """The engine's one thread: load, then render batches until the end."""
-        try:
-            self._engine.start()
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is no renderer without an engine
-            self._fail(error)
-            return
-        self.ready.set()
-        self._tell()
-        while not self._stopping.is_set():
-            jobs = self._batch()
-            if jobs:
-                self._render(jobs)
-
-    def _batch(self) -> list[Job]:
-        """The next jobs worth rendering together; those whose partition left are dropped here, before they cost."""
-        jobs: list[Job] = []
-        while len(jobs) < self._engine.batch_size:
-            job = self._shots.take(0.0 if jobs else 0.2)
-            if job is None:
-                break
-            if self._draining or job.dropped:
-                self._hand_back([job.lease])
-                self._done(job)
-                continue
-            jobs.append(job)
-        return jobs
-
-    def _render(self, jobs: list[Job]) -> None:
-        name = self._engine.spec.name
-        start = time.perf_counter()
-        try:
-            results = self._engine.render([self._shop.shot(job) for job in jobs])
-        except Exception as error:  # an exception that escapes means the engine itself is broken: restart us
-            log.exception("engine broken", engine=name)
-            self._fail(error)
-            for job in jobs:
-                self._done(job)
-            return
-        self._metrics.observe(m.STAGE_SECONDS, time.perf_counter() - start, stage="render")
-        for job, result in zip(jobs, results, strict=True):
-            ok = not isinstance(result, EngineError)
-            self._metrics.inc(m.RENDERS, engine=name, result="ok" if ok else "failed")
-            if isinstance(result, EngineError):
-                self._give_up(job, "render", result)
-            else:
-                self._metrics.inc(m.ENGINE_SECONDS, result.seconds, engine=name)
-                self._finish.put((job, result))
 
     # Ends.
 
@@ -334,8 +306,8 @@ class Renderer:
         ready = isinstance(event, VideoReady)
         topic = options.video_ready if ready else options.video_rejected
         try:
-            value, extra = self._patiently("encode", lambda: self._codec.encode(topic, event.to_avro()))
-        except _StoppedError:
+            value, extra = self._outages.patiently("encode", lambda: self._codec.encode(topic, event.to_avro()))
+        except StoppedError:
             self._done(job)
             return
         kind = "skureel.video-ready" if ready else "skureel.video-rejected"
@@ -353,7 +325,7 @@ class Renderer:
 
     def _give_up(self, job: Job, stage: str, error: BaseException) -> None:
         log.error("dead letter", stage=stage, product=job.request.product_id, reason=str(error))
-        self._settle(job.lease, [self._letter(job.lease, stage, error, attempts=len(job.failed) + 1)])
+        self._settle(job.lease, [self._letter(job.lease, stage, error, attempts=len(job.failed) + max(1, job.tries))])
         self._done(job)
 
     def _letter(self, lease: Lease, stage: str, error: BaseException, attempts: int = 1) -> Output:
@@ -365,8 +337,13 @@ class Renderer:
         assert self._settler is not None  # noqa: S101 - start came before any lease
         self._settler.settle([Settlement(lease=lease, outputs=outputs)])
 
+    def _return(self, job: Job) -> None:
+        """Whoever owns the job's partition next does it."""
+        self._hand_back([job.lease])
+        self._done(job)
+
     def _hand_back(self, leases: Iterable[Lease]) -> None:
-        """Leases on which no engine time was spent: whoever owns their partition next reads them."""
+        """Leases that will not be settled: whoever owns their partition next reads them."""
         assert self._settler is not None  # noqa: S101 - start came before any lease
         self._settler.release(leases)
 
@@ -394,39 +371,3 @@ class Renderer:
     def _busy(self) -> bool:
         """True while the engine or a finisher has a job. Called with the condition held."""
         return bool(self._buffer.begun())
-
-    def _patiently(self, stage: str, work: Callable[[], R]) -> R:
-        """Do the work, again and again while something it needs is out. Raises _StoppedError when the process stops."""
-        delay, out = FIRST_DELAY, ""
-        while True:
-            try:
-                result = work()
-            except (StoreUnavailableError, UnavailableError) as error:
-                out = error.what if isinstance(error, UnavailableError) else "store"
-                self._note_outage(out, str(error), stage)
-                if self._stopping.wait(delay):
-                    raise _StoppedError from error
-                delay = min(delay * 2, LAST_DELAY)
-            else:
-                if out:
-                    self._end_outage(out)
-                return result
-
-    def _note_outage(self, what: str, reason: str, stage: str) -> None:
-        with self._changed:
-            self._outages[what] = reason
-        self._metrics.inc(m.OUTAGES, role=ROLE, what=what)
-        log.warning("waiting for an outage to end", what=what, stage=stage, reason=reason)
-
-    def _end_outage(self, what: str) -> None:
-        with self._changed:
-            self._outages.pop(what, None)
-        log.info("outage ended", what=what)
-
-
-class _StoppedError(Exception):
-    """Raised inside when the process stops while something is out."""
-
-
-def _never(_: Job) -> None:
-    raise AssertionError("the engine takes its shots itself")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 import structlog
 
@@ -16,11 +17,12 @@ from consumer.renderer.alias import Standing, standing
 from consumer.renderer.announce import Announcer, rejected
 from consumer.renderer.buffer import Job
 from consumer.renderer.library import BaseRecord, ClipRecord, Library
-from consumer.renderer.photos import PhotoError, Photos, PhotoUnavailableError
+from consumer.renderer.photos import PhotoError, Photos
+from consumer.renderer.pinning import Engines, Pinning
 from consumer.storage.store import Store
 from model import inspect as inspection
 from model.encode import encode_base
-from model.engine import EngineSpec, Rendered, Shot
+from model.engine import Rendered, Shot
 from model.finish import finish
 from model.inspect import Report
 from model.recipe import Recipe, Scene
@@ -72,7 +74,10 @@ class Rules:
     """What the operator decides about rendering."""
 
     attempts: int
-    photo_policy: str
+    """Renders that may fail inspection, each with another seed; and tries of one scene at an engine that stumbles."""
+    photo_policy: Literal["text", "storyboard", "reject"]
+    """What a photo that cannot be had leads to: a clip from words alone by the same engine (by the fallback, where
+    that engine makes none from words), one by the fallback engine, or a dead letter."""
     photo_tries: int = 3
 
 
@@ -91,7 +96,7 @@ class Workshop:
         self,
         *,
         store: Store,
-        spec: EngineSpec,
+        engines: Engines,
         rules: Rules,
         photos: Photos,
         metrics: m.Metrics,
@@ -100,10 +105,16 @@ class Workshop:
     ) -> None:
         self._library = Library(store)
         self._announcer = Announcer(store)
-        self._spec, self._rules, self._photos = spec, rules, photos
+        self._engines, self._rules = engines, rules
         self._metrics, self._clock = metrics, clock
-        self._pause = pause
-        """Waits seconds, or returns True at once when the process stops."""
+        self._pinning = Pinning(
+            engines=engines,
+            policy=rules.photo_policy,
+            tries=rules.photo_tries,
+            photos=photos,
+            metrics=metrics,
+            pause=pause,
+        )
 
     def begin(self, job: Job) -> Step:
         """What the request means, and what is left to do for it. May be called again: it starts from the beginning."""
@@ -155,7 +166,7 @@ class Workshop:
             digest=scene.digest,
             accepted=report.passed,
             engine_seconds=rendered.seconds,
-            generative=self._spec.generative,
+            generative=self._engines.of(scene.engine).generative,
             scores=dict(report.scores),
             policy=report.policy,
             reasons=_reasons(report),
@@ -179,7 +190,7 @@ class Workshop:
         recipe, planned = self._recipe(job), job.request.recipe
         assert planned is not None  # noqa: S101 - only requests with a recipe get here
         scene = attempt(replace(recipe.scene, seed=planned.scene.seed), len(job.failed))
-        job.recipe = replace(recipe, scene=scene)
+        job.recipe, job.tries = replace(recipe, scene=scene), 0
         return None
 
     def dress(self, job: Job, step: Dress) -> Say | Skip:
@@ -253,7 +264,7 @@ class Workshop:
     def _check_engine(self, job: Job) -> None:
         planned = job.request.recipe
         assert planned is not None  # noqa: S101 - events.py lets only RETIRE come without
-        scene, spec = planned.scene, self._spec
+        scene, spec = planned.scene, self._engines.main
         if (scene.engine, scene.engine_revision) != (spec.name, spec.revision):
             raise WorkError(
                 "engine",
@@ -262,37 +273,11 @@ class Workshop:
             )
 
     def _pin(self, job: Job) -> None:
-        """Fetch the photo, if any, and fix its digest in the recipe; or fall back by policy, visibly."""
-        recipe = job.request.recipe
-        assert recipe is not None  # noqa: S101 - see _check_engine
-        photo = recipe.scene.photo
-        job.recipe = recipe
-        if photo is None:
-            return
         try:
             with self._timed("photo"):
-                job.photo, sha256 = self._fetch(job)
+                self._pinning.pin(job)
         except PhotoError as error:
-            if self._rules.photo_policy == "reject":
-                raise WorkError("photo", f"{photo.url}: {error}") from error
-            log.warning("photo not to be had", product=job.request.product_id, url=photo.url, reason=str(error))
-            self._metrics.inc(m.FALLBACKS, kind="photo")
-            job.recipe = replace(recipe, scene=replace(recipe.scene, mode="text", photo=None))
-            return
-        job.recipe = recipe.pinned(sha256)
-
-    def _fetch(self, job: Job) -> tuple[bytes, str]:
-        """The photo, with a few tries for hosts that stumble. Raises PhotoError when it is not to be had."""
-        recipe = job.request.recipe
-        assert recipe is not None  # noqa: S101 - see _check_engine
-        assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
-        for number in range(1, self._rules.photo_tries + 1):
-            try:
-                return self._photos.fetch(recipe.scene.photo)
-            except PhotoUnavailableError as error:
-                if number == self._rules.photo_tries or self._pause(0.5 * 2**number):
-                    raise PhotoError(f"{error}, {number} times") from error
-        raise AssertionError("unreachable")
+            raise WorkError("photo", str(error)) from error
 
     @staticmethod
     def _recipe(job: Job) -> Recipe:

@@ -96,7 +96,9 @@ def _at(values: Tensor, spread: Tensor | None) -> Tensor:
 class Forward:
     """Runs a WanTransformer3DModel's own modules in its own order; equal to its forward within rounding."""
 
-    def __init__(self, transformer: Any, *, compiled: bool = False, backend: str = "inductor") -> None:
+    def __init__(
+        self, transformer: Any, *, compiled: bool = False, backend: str | Callable[..., Any] = "inductor"
+    ) -> None:
         self._model = transformer
         self._block: Callable[..., Tensor] = run_block
         if compiled:

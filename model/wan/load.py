@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,18 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan, WanPipeline, WanTransformer3DModel
+from diffusers.utils import logging as diffusers_logging
+from safetensors import safe_open
 from transformers import AutoTokenizer, UMT5EncoderModel
+from transformers.utils import logging as transformers_logging
 
 from model.engine import EngineError
 from model.wan.checkpoint import Checkpoint
+from model.wan.options import DISTILLED
 from model.wan.profile import FRAME_STEP, GRID, Adapter, Profile
 
-DISTILLED = "WanDMDPipeline"
-"""What the few-step checkpoints call themselves."""
+_ADAPTER = "skureel"
+_FIRST = (".lora_A.", ".lora_down.", ".lora.down.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,16 @@ def load_parts(checkpoint: Checkpoint, profile: Profile, told: Callable[[str], N
     """
     dtype = getattr(torch, profile.dtype)
     folder = checkpoint.folder
+    transformers_logging.disable_progress_bar()  # ours tells of it; theirs would write over it
+    diffusers_logging.disable_progress_bar()
     told("tokenizer")
     tokenizer = _loaded("tokenizer", lambda: AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True))
     told("text_encoder")
     text_encoder = _loaded("text_encoder", lambda: _from(UMT5EncoderModel, folder / "text_encoder", dtype=dtype))
     told("transformer")
-    transformer = _loaded(
-        "transformer", lambda: _from(WanTransformer3DModel, folder / "transformer", torch_dtype=dtype)
-    )
+    transformer = _loaded("transformer", lambda: _from(WanTransformer3DModel, folder / "transformer", dtype=dtype))
     told("vae")
-    vae = _loaded("vae", lambda: _from(AutoencoderKLWan, folder / "vae", torch_dtype=torch.float32))
+    vae = _loaded("vae", lambda: _from(AutoencoderKLWan, folder / "vae", dtype=torch.float32))
     parts = Parts(tokenizer, text_encoder.eval(), transformer.eval(), vae.eval())
     for part in (parts.text_encoder, parts.transformer, parts.vae):
         part.requires_grad_(False)
@@ -82,25 +85,31 @@ def lay_adapters(transformer: Any, adapters: tuple[Adapter, ...]) -> None:
     Raises EngineError where a file is missing, is not what its digest says, or does not fit the model.
     """
     carrier = WanPipeline(tokenizer=None, text_encoder=None, vae=None, scheduler=None, transformer=transformer)
-    names, weights = [], []
-    for number, adapter in enumerate(adapters):
+    for adapter in adapters:
         _check_adapter(adapter)
-        name = f"adapter_{number}"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # keys that fit no module are only warned of
-                carrier.load_lora_weights(
-                    adapter.file.parent, weight_name=adapter.file.name, adapter_name=name, local_files_only=True
-                )
+            carrier.load_lora_weights(
+                adapter.file.parent, weight_name=adapter.file.name, adapter_name=_ADAPTER, local_files_only=True
+            )
         except Exception as error:
             raise EngineError(f"adapter {adapter.file.name}: does not fit: {error}", retryable=False) from error
-        if name not in getattr(transformer, "peft_config", {}):
-            raise EngineError(f"adapter {adapter.file.name}: has no weights for the transformer", retryable=False)
-        names.append(name)
-        weights.append(adapter.weight)
-    carrier.set_adapters(names, weights)
-    carrier.fuse_lora(components=["transformer"], adapter_names=names)
-    carrier.unload_lora_weights()
+        laid = sum(_ADAPTER in getattr(module, "lora_A", ()) for module in transformer.modules())
+        held = _pairs(adapter.file)
+        if laid != held:
+            # diffusers passes over keys that fit no module with a line in the log.
+            raise EngineError(
+                f"adapter {adapter.file.name}: {laid} of its {held} pairs of matrices fit the transformer",
+                retryable=False,
+            )
+        carrier.set_adapters([_ADAPTER], [adapter.weight])
+        carrier.fuse_lora(components=["transformer"], adapter_names=[_ADAPTER])
+        carrier.unload_lora_weights()
+
+
+def _pairs(file: Path) -> int:
+    """Pairs of low-rank matrices in a file, by whatever name its trainer gave the first of each."""
+    with safe_open(file, framework="pt") as tensors:
+        return sum(any(name in key for name in _FIRST) for key in tensors.keys())  # noqa: SIM118 - not a mapping
 
 
 def _check_adapter(adapter: Adapter) -> None:

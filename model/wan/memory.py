@@ -101,7 +101,7 @@ class Placement:
     """Moves parts on and off one device as the mode asks. Not thread-safe: one engine thread owns it."""
 
     def __init__(self, parts: Mapping[Part, Any], device: torch.device, mode: Mode) -> None:
-        self._parts, self._device, self.mode = parts, device, mode
+        self._parts, self.device, self.mode = parts, device, mode
         self._there: set[Part] = set()
 
     def settle(self) -> None:
@@ -116,7 +116,7 @@ class Placement:
                 self._parts[other].to("cpu")
                 self._there.discard(other)
         self._bring(part)
-        return self._device
+        return self.device
 
     def _staying(self) -> tuple[Part, ...]:
         if self.mode == "resident":
@@ -129,9 +129,9 @@ class Placement:
     def _bring(self, part: Part) -> None:
         if part not in self._there:
             self._empty()
-            self._parts[part].to(self._device)
+            self._parts[part].to(self.device)
             self._there.add(part)
 
     def _empty(self) -> None:
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 
 from model.engine import CancelledError, EngineError, Watch
 from model.wan.checkpoint import Checkpoint, CheckpointError, check_components, resolve, verify
-from model.wan.decode import StreamDecoder, parity_check
+from model.wan.decode import DecodeOptions, StreamDecoder, agreement
 from model.wan.load import Parts, load_parts
 from model.wan.memory import MemoryShortError, Need, Placement, choose, free_bytes, weight_bytes, work
 from model.wan.options import WanOptions
 from model.wan.profile import FRAME_STEP, GRID, Profile
-from model.wan.runtime import Device, Runtime
+from model.wan.runtime import Runtime
 from model.wan.timing import matrix_ceiling
 
 _log = logging.getLogger(__name__)
@@ -40,12 +41,17 @@ def open_runtime(options: WanOptions, profile: Profile, watch: Watch) -> Runtime
 def build(parts: Parts, profile: Profile, options: WanOptions, device: torch.device, watch: Watch) -> Runtime:
     """A warm runtime over loaded parts. Raises EngineError."""
     compiled = _compiled(options, profile, device)
-    decoder = _decoder(parts, profile, device, compiled=compiled)
     batch = options.batch or profile.layout.batch
     placement = _placed(parts, profile, options, device, batch)
-    dtype = getattr(torch, profile.dtype)
-    placed = Device(torch_device=device, ceiling=matrix_ceiling(device, dtype))
-    runtime = Runtime(parts, profile, placement, placed, batch=batch, decoder=decoder)
+    runtime = Runtime(
+        parts,
+        profile,
+        placement,
+        batch=batch,
+        compiled=compiled,
+        decoding=_decoding(parts, profile, placement, compiled=compiled),
+        ceiling=matrix_ceiling(device, getattr(torch, profile.dtype)),
+    )
     if profile.layout.warm_up:
         try:
             runtime.warm_up(_expected_frames(options, profile), watch)
@@ -88,7 +94,13 @@ def _verified(options: WanOptions, watch: Watch) -> Checkpoint:
 
     try:
         checkpoint = resolve(
-            options.checkpoint, revision=options.revision, cache=options.cache, offline=options.offline, progress=told
+            options.checkpoint,
+            revision=options.revision,
+            cache=options.cache,
+            offline=options.offline,
+            endpoint=options.hub_url,
+            token=options.token,
+            progress=told,
         )
         check_components(checkpoint)
         verify(checkpoint, digests=options.digests, progress=told)
@@ -104,23 +116,23 @@ def _compiled(options: WanOptions, profile: Profile, device: torch.device) -> bo
     return compiled
 
 
-def _decoder(parts: Parts, profile: Profile, device: torch.device, *, compiled: bool) -> StreamDecoder:
-    """The decoder in bfloat16 where the profile wants it and the check finds it as good, else in float32."""
+def _decoding(parts: Parts, profile: Profile, placement: Placement, *, compiled: bool) -> DecodeOptions:
+    """Decode in bfloat16 where the profile wants it and the check finds it as good, else in float32."""
     layout, wanted = profile.layout, profile.decode
-    how: dict[str, Any] = {
-        "channels_last": layout.channels_last,
-        "frames_at_once": layout.frames_at_once,
-        "compile": compiled,
-    }
-    dtype = torch.float32
-    if wanted.dtype == "bfloat16":
-        found = parity_check(parts.vae, device)
-        if found >= wanted.parity_db:
-            dtype = torch.bfloat16
-            _log.info("decode in bfloat16: %.1f dB beside float32, at least %.1f asked", found, wanted.parity_db)
-        else:
-            _log.warning("decode in float32: bfloat16 has %.1f dB beside it, %.1f asked", found, wanted.parity_db)
-    return StreamDecoder(parts.vae, dtype=dtype, **how)
+    plain = DecodeOptions(
+        frames_at_once=layout.frames_at_once, channels_last=layout.channels_last, compile=compiled, dtype=torch.float32
+    )
+    if wanted.dtype == "float32":
+        return plain
+    half = replace(plain, dtype=torch.bfloat16)
+    placement.use("vae")
+    sides = (StreamDecoder(parts.vae, replace(each, compile=False)) for each in (plain, half))
+    found = agreement(*sides)
+    if found < wanted.parity_db:
+        _log.warning("decode in float32: bfloat16 has %.1f dB beside it, %.1f asked", found, wanted.parity_db)
+        return plain
+    _log.info("decode in bfloat16: %.1f dB beside float32, at least %.1f asked", found, wanted.parity_db)
+    return half
 
 
 def _placed(parts: Parts, profile: Profile, options: WanOptions, device: torch.device, batch: int) -> Placement:

@@ -5,16 +5,23 @@ Imports no torch: a planner asks here.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from model.engine import EngineError, EngineSpec
-from model.wan.checkpoint import CheckpointError, revision_of
+from model.wan.checkpoint import CheckpointError, cached, revision_of
 from model.wan.profile import FRAME_STEP, Profile, ProfileError, load
 
 REVISION = "1"
 """Raise it whenever this engine makes other frames of the same scene, profile and checkpoint."""
+
+AUTO = "auto"
+DISTILLED = "WanDMDPipeline"
+"""What the few-step checkpoints call themselves."""
+LAYERS = 30
+"""Blocks of the 5B's transformer."""
 
 Memory = Literal["auto", "resident", "evict", "offload"]
 
@@ -27,8 +34,8 @@ class WanOptions:
     """Folder of a sealed checkpoint, or a hub id (owner/name) that was fetched."""
     revision: str | None = None
     """Its revision: needed for a hub id, and by planners that have no weights; otherwise checked."""
-    profile: str = "quality"
-    """Name of a built-in profile, or the path of one of your own."""
+    profile: str = AUTO
+    """Name of a built-in profile, the path of one of your own, or ``auto``: the one the checkpoint is made for."""
     cache: Path = Path(".skureel/models")
     """Where fetched checkpoints lie."""
     offline: bool = True
@@ -55,19 +62,43 @@ class WanOptions:
 def profile_of(options: WanOptions) -> Profile:
     """The chosen profile. Raises EngineError."""
     try:
-        return load(options.profile)
+        return load(_fitting(options) if options.profile == AUTO else options.profile)
     except ProfileError as error:
         raise EngineError(f"wan: {error}", retryable=False) from error
 
 
-def spec_of(options: WanOptions, profile: Profile) -> EngineSpec:
-    """What a planner must know. The revision names code, profile and checkpoint. Raises EngineError."""
+def _fitting(options: WanOptions) -> str:
+    """The profile that a checkpoint is made for, as its own files say: distilled, tiny, or the base."""
+    folder = _folder(options)
+    try:
+        pipeline = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
+        layers = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))["num_layers"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"wan: which profile fits cannot be read from {folder}: set engine.wan.profile ({error})"
+        raise EngineError(message, retryable=False) from error
+    if pipeline == DISTILLED:
+        return "fast"
+    return "quality" if layers == LAYERS else "cpu-tiny"
+
+
+def _folder(options: WanOptions) -> Path:
+    _named(options)
+    folder = Path(options.checkpoint)
+    return folder if folder.is_dir() else cached(options.checkpoint, options.revision or "", options.cache)
+
+
+def _named(options: WanOptions) -> None:
     if not options.checkpoint:
         raise EngineError(
             "wan: no checkpoint: set engine.wan.checkpoint to a folder (`skureel model fetch` or "
             "`skureel model tiny DIR` make one) or to a fetched hub id",
             retryable=False,
         )
+
+
+def spec_of(options: WanOptions, profile: Profile) -> EngineSpec:
+    """What a planner must know. The revision names code, profile and checkpoint. Raises EngineError."""
+    _named(options)
     try:
         checkpoint = revision_of(options.checkpoint, revision=options.revision, cache=options.cache)
     except CheckpointError as error:

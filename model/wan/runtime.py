@@ -22,10 +22,11 @@ from torch import Tensor
 from model.engine import EngineError, Frames, Rendered, Shot, Size, Watch
 from model.recipe import Mode
 from model.wan import conditions, flops
-from model.wan.decode import StreamDecoder, collect, to_uint8
+from model.wan.decode import DecodeOptions, StreamDecoder
 from model.wan.forward import Forward, StepCache
 from model.wan.load import Parts
 from model.wan.memory import Placement
+from model.wan.pixels import collect, to_uint8
 from model.wan.profile import FRAME_STEP, Bucket, Profile
 from model.wan.sampler import ClipNoise, FewStep, Sampler, UniPC
 from model.wan.text import Prompts
@@ -59,15 +60,6 @@ class Clip:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """Where the work is done and how fast that place is at best."""
-
-    torch_device: torch.device
-    ceiling: float | None = None
-    """FLOP a second of a large matrix product in the transformer's dtype; None: not measured, and no MFU is told."""
-
-
 class Runtime:
     """A loaded checkpoint, one profile, one device. Called from one thread; owns one more, for decoding."""
 
@@ -76,16 +68,19 @@ class Runtime:
         parts: Parts,
         profile: Profile,
         placement: Placement,
-        device: Device,
         *,
         batch: int,
-        decoder: StreamDecoder,
+        compiled: bool = False,
+        decoding: DecodeOptions | None = None,
+        ceiling: float | None = None,
     ) -> None:
+        """``ceiling``: FLOP a second of a large matrix product; without it no MFU is told."""
         self._parts, self._profile, self._placement = parts, profile, placement
-        self._device, self._ceiling, self._batch = device.torch_device, device.ceiling, batch
+        self._device, self._batch, self._ceiling = placement.device, batch, ceiling
+        self._decode_options = decoding or DecodeOptions()
+        self._decoder: StreamDecoder | None = None
         self.prompts = Prompts(parts.tokenizer, parts.text_encoder, tokens=profile.text_tokens)
-        self.forward = Forward(parts.transformer, compiled=decoder.compiled)
-        self.decoder = decoder
+        self.forward = Forward(parts.transformer, compiled=compiled)
         self.sampler: Sampler = (
             UniPC.of(steps=profile.steps, shift=profile.shift)
             if profile.sampler == "unipc"
@@ -93,8 +88,9 @@ class Runtime:
         )
         # In "offload" the decoder must not be moved away under a decode, so nothing overlaps there.
         self._overlap = profile.layout.overlap and placement.mode != "offload"
-        self._decoding = ThreadPoolExecutor(1, thread_name_prefix="skureel-decode")
-        self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="skureel-decode")
+        cuda = self._device.type == "cuda"
+        self._stream = torch.cuda.Stream(self._device) if cuda else None  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
     def warm_up(self, frames: int, watch: Watch) -> None:
@@ -115,8 +111,7 @@ class Runtime:
             for mode in profile.modes:
                 self.forward(sample, self.sampler.timesteps[0], projected, first_frame=mode == "image")
             if count == 1:
-                self._placement.use("vae")
-                for chunk in self.decoder.decode(sample[:, :, :2]):
+                for chunk in self._ready_decoder().decode(sample[:, :, :2]):
                     to_uint8(chunk, bucket.size)
             watch.beat("warm-up", number, len(sizes))
 
@@ -293,7 +288,14 @@ class Runtime:
 
     def _flops(self, key: Key, clips: int, cache: StepCache | None) -> float:
         width, height = key.bucket.render
-        one = flops.transformer_flops(self._parts.transformer.config, key.frames, height, width)
+        one = flops.transformer_flops(
+            self._parts.transformer.config,
+            key.frames,
+            height,
+            width,
+            text_tokens=self._profile.text_tokens,
+            timesteps=2 if key.mode == "image" else 1,
+        )
         forwards = self._profile.steps * (2 if self._profile.guided else 1) * clips
         layers = self._parts.transformer.config.num_layers
         spared = cache.skipped * (layers - 1) / layers if cache else 0.0
@@ -306,7 +308,7 @@ class Runtime:
     ) -> Future[None]:
         """Decode on the other thread, and on a device on its own stream, once the latents are there."""
         if self._stream is None:
-            return self._decoding.submit(self._finish, clips, bucket, results, watch)
+            return self._threads.submit(self._finish, clips, bucket, results, watch)
         stream, there = self._stream, torch.cuda.current_stream(self._device).record_event()
 
         def work() -> None:
@@ -317,7 +319,7 @@ class Runtime:
                         clip.latents.record_stream(stream)  # not to be given away while this stream reads it
                 self._finish(clips, bucket, results, watch)
 
-        return self._decoding.submit(work)
+        return self._threads.submit(work)
 
     @torch.inference_mode()
     def _finish(
@@ -330,8 +332,8 @@ class Runtime:
     def _decoded(self, clip: Clip, bucket: Bucket, watch: Watch) -> Rendered | EngineError:
         """Frames of one clip: at once, or in tiles when memory runs out. The latents are kept until it is done."""
         stages, made, told = Stages(self._device), [], ""
-        self._placement.use("vae")
-        for way in (self.decoder.decode, self.decoder.decode_tiled):
+        decoder = self._ready_decoder()
+        for way in (decoder.decode, decoder.decode_tiled):
             with stages.timed("decode"):
                 told = self._short_of_memory(lambda way=way: made.append(self._frames(clip, bucket, way, watch)))  # type: ignore[misc]
             if not told:
@@ -343,6 +345,18 @@ class Runtime:
         clip.figures |= memory_figures(self._device)
         return Rendered(frames=made[0], seconds=sum(clip.stages.values()), stages=clip.stages, figures=clip.figures)
 
+    def _ready_decoder(self) -> StreamDecoder:
+        """The decoder, with the VAE on the device. It shares the VAE's weights, so where those move it is made anew."""
+        moving = self._placement.mode == "offload"
+        if self._decoder is None or moving:
+            self._decoder = None  # before the VAE moves: what it still held would stay on the device
+            self._placement.use("vae")
+            decoder = StreamDecoder(self._parts.vae, self._decode_options)
+            if moving:
+                return decoder
+            self._decoder = decoder
+        return self._decoder
+
     def _frames(self, clip: Clip, bucket: Bucket, way: Callable[..., Iterator[Tensor]], watch: Watch) -> Frames:
         assert clip.latents is not None  # noqa: S101 - only denoised clips get here
         chunks = way(clip.latents, on_frame=lambda done, total: watch.beat("decode", done, total))
@@ -351,7 +365,7 @@ class Runtime:
 
     def close(self) -> None:
         """End the decoding thread and give the device back."""
-        self._decoding.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
         for module in (self._parts.text_encoder, self._parts.transformer, self._parts.vae):
             module.to("meta")
         free_cache(self._device)

@@ -11,7 +11,7 @@ from model.engine import EngineError
 from model.engines import BUILT_IN, open_engine
 from model.wan.options import WanOptions
 
-OPTIONS = {"wan": (WanOptions(checkpoint="owner/name", revision="0" * 40),)}
+OPTIONS = {"wan": (WanOptions(checkpoint="owner/name", revision="0" * 40, profile="quality"),)}
 """What an engine must be told before it can say what it is. No weights: a planner has none."""
 
 OWN = """

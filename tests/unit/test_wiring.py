@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from consumer import wiring
-from consumer.settings import ClipSettings, Kafka, Registry, Settings, Topics
+from consumer.settings import ClipSettings, EngineSettings, Kafka, Registry, Settings, Topics, WanSettings
 from consumer.stream.codec import SingleObjectCodec
 from consumer.stream.registry import RegistryCodec
 from consumer.wiring import NoBrokerError
 from model.engine import EngineSpec
+from model.hosted import Hosted
+from model.storyboard.engine import Storyboard
+from model.wan.engine import Wan
+from model.wan.options import WanOptions
 
 PLAIN = EngineSpec(name="plain", revision="1", generative=False, captions=True, photos=True)
 MODEL = EngineSpec(name="model", revision="1", generative=True, captions=False, photos=True)
@@ -88,3 +92,67 @@ def test_planning_carries_the_clip_settings() -> None:
     generated = wiring.planning_of(Settings(clip=clip), MODEL)
     assert generated.dressing.overlays.label == "AI生成"
     assert generated.dressing.producer == "0" * 27
+
+
+WAN = EngineSettings(
+    name="wan", wan=WanSettings.model_validate({"checkpoint": "owner/name", "revision": "0" * 40, "profile": "fast"})
+)
+
+
+def test_the_wan_engine_is_guarded_by_a_process_of_its_own() -> None:
+    """A hang of wan is ended with its process, unless the operator wants this one to end; others run in this one."""
+    guarded = wiring.guarded_engine(Settings(engine=WAN))
+    assert isinstance(guarded, Hosted)
+    assert guarded.spec == wiring.engine_of(Settings(engine=WAN)).spec
+    here = wiring.guarded_engine(Settings(engine=WAN.model_copy(update={"on_hang": "exit"})))
+    assert isinstance(here, Wan)
+    assert isinstance(wiring.guarded_engine(Settings()), Storyboard)
+    hosted = wiring.guarded_engine(Settings(engine=EngineSettings(on_hang="restart")))
+    assert isinstance(hosted, Hosted)
+
+
+def test_wan_options_are_the_settings() -> None:
+    """Every setting of the wan engine reaches it; the token is not in any repr."""
+    branch = {
+        "checkpoint": "owner/name",
+        "revision": "1" * 40,
+        "profile": "fast",
+        "cache": "models",
+        "offline": False,
+        "hub_url": "http://127.0.0.1:1",
+        "hub_token": "hunter2",
+        "verify": "sizes",
+        "device": "cuda:1",
+        "memory": "evict",
+        "batch": 3,
+        "compile": True,
+    }
+    wan = WanSettings.model_validate(branch)
+    options = wiring.wan_options(Settings(engine=EngineSettings(name="wan", wan=wan), clip=ClipSettings(seconds=3)))
+    assert options == WanOptions(
+        checkpoint="owner/name",
+        revision="1" * 40,
+        profile="fast",
+        cache=Path("models"),
+        offline=False,
+        hub_url="http://127.0.0.1:1",
+        token="hunter2",
+        digests=False,
+        device="cuda:1",
+        memory="evict",
+        batch=3,
+        clip_frames=72,
+        compile=True,
+    )
+    assert "hunter2" not in repr(wan) + repr(options)
+
+
+def test_what_the_engine_cannot_make_is_told_with_its_setting() -> None:
+    """Rate and length beyond the engine's are wrong settings; a size is cropped from what it makes."""
+    spec = wiring.engine_of(Settings(engine=WAN)).spec
+    planning = wiring.planning_of(Settings(engine=WAN, clip=ClipSettings(size="portrait", seconds=3)), spec)
+    assert planning.base == (480, 832, 73)
+    with pytest.raises(wiring.PlanningError, match=r"clip\.fps: the wan engine makes 24 frames a second, not 30"):
+        wiring.planning_of(Settings(engine=WAN, clip=ClipSettings(fps=30)), spec)
+    with pytest.raises(wiring.PlanningError, match=r"clip\.seconds: the wan engine makes at most 121 frames"):
+        wiring.planning_of(Settings(engine=WAN, clip=ClipSettings(seconds=6)), spec)

@@ -11,40 +11,46 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from consumer.operate.generate import Wish, WishError, generate, recipe_of
-from consumer.settings import ClipSettings
+from consumer.operate.generate import DRAFT, Wish, WishError, generate, recipe_of
+from consumer.operate.progress import shown
+from consumer.settings import ClipSettings, Settings
 from model.engine import EngineError, EngineSpec
 from model.engines import open_engine
+from model.label import read_labels
 from model.probe import probe
 from tests.commands import program, skureel
+from tests.unit.model_clip.samples import PRODUCER
 
 WISH = ("generate", "--prompt", "a red kettle on a table", "--size", "320x240", "--seconds", "0.5")
-SMALL = ClipSettings(size="320x240", seconds=0.5)
+SMALL = Settings(clip=ClipSettings(size="320x240", seconds=0.5))
 
 ENGINES = '''
 import numpy as np
 from model.engine import EngineError, EngineSpec, Rendered
+from tests.engines import moving_gradient
 
 class Plain:
     """Gives what it is told to give."""
     spec = EngineSpec(name="plain", revision="1", generative=False, captions=False, photos=False)
     batch_size = 1
     closed = []
-    def start(self): pass
-    def render(self, shots):
+    def start(self, watch): pass
+    def render(self, shots, watch):
         scene = shots[0].scene
         shape = (scene.frames, scene.height, scene.width, 3)
         return [Rendered(frames=np.zeros(shape, np.uint8), seconds=0.0)]
     def close(self): self.closed.append(type(self).__name__)
 
 class Refusing(Plain):
-    def render(self, shots): return [EngineError("not this one", retryable=False)]
+    def render(self, shots, watch): return [EngineError("not this one", retryable=False)]
 
 class Dead(Plain):
-    def start(self): raise EngineError("no device", retryable=False)
+    def start(self, watch): raise EngineError("no device", retryable=False)
 
-class Generative(Plain):
+class Dreaming(Plain):
     spec = EngineSpec(name="plain", revision="1", generative=True, captions=False, photos=True)
+    def render(self, shots, watch):
+        return [Rendered(frames=moving_gradient(shot.scene), seconds=0.0) for shot in shots]
 '''
 
 
@@ -119,10 +125,9 @@ def test_a_clip_of_a_photo(tmp_path: Path, kind: str) -> None:
         (("--image", "broken.png"), 1, "the engine refused: "),
         (("-o", "."), 2, "is a folder; name the file"),
         (("-o", "empty.png/clip.mp4"), 2, "cannot be written"),
-        (("--engine", "stoyboard"), 2, "engine 'stoyboard': neither one of storyboard nor"),
+        (("--engine", "stoyboard"), 2, "engine 'stoyboard': neither one of storyboard, wan nor"),
         (("--engine", "generate_engines:Refusing"), 1, "the engine refused: not this one"),
         (("--engine", "generate_engines:Dead"), 1, "no device"),
-        (("--engine", "generate_engines:Generative"), 2, "clip.producer is not set"),
         (("--engine", "generate_engines:Plain", "--image", "photo.png"), 2, "takes no photo"),
         (("--engine", "generate_engines:Plain"), 1, "the clip failed inspection: "),
     ],
@@ -144,11 +149,30 @@ def test_what_gives_no_clip(tmp_path: Path, arguments: tuple[str, ...], code: in
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == before
 
 
+@pytest.mark.usefixtures("engines")
+def test_a_generated_clip_of_nobody_is_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a producer's code: the visible label, no metadata label, and a warning. With one: both labels."""
+    draft, clip = tmp_path / "draft.mp4", tmp_path / "clip.mp4"
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", draft, "--json")
+    assert ran.code == 0
+    assert "a draft, not to be published: clip.producer is not set" in ran.err
+    assert ran.json()["labels"] == ["visible"]
+    found = read_labels(draft.read_bytes())
+    assert (found.count, found.value("comment")) == (0, DRAFT)
+    monkeypatch.setenv("SKUREEL_CLIP__PRODUCER", PRODUCER)
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", clip, "--json")
+    assert (ran.code, ran.err, ran.json()["labels"]) == (0, "", ["visible", "aigc"])
+    assert read_labels(clip.read_bytes()).count == 1
+    monkeypatch.setenv("SKUREEL_CLIP__LABEL", "made with care")
+    ran = skureel(*WISH, "--engine", "generate_engines:Dreaming", "-o", clip)
+    assert (ran.code, "does not say AI" in ran.err) == (2, True)
+
+
 def test_the_engine_is_closed_whatever_happens(engines: str, tmp_path: Path) -> None:
     """A device is given back after a refusal and after a start that failed; not started, it needs no closing."""
     for name, error in (("Refusing", "refused"), ("Dead", "no device")):
-        with pytest.raises((EngineError, RuntimeError, Exception), match=error):
-            generate(Wish(prompt="x"), SMALL, open_engine(f"{engines}:{name}"), tmp_path / "a.mp4", lambda _: None)
+        with pytest.raises((EngineError, RuntimeError, Exception), match=error), shown() as bar:
+            generate(Wish(prompt="x"), SMALL, open_engine(f"{engines}:{name}"), tmp_path / "a.mp4", bar)
     assert sys.modules[engines].Plain.closed == ["Refusing", "Dead"]
 
 
@@ -165,7 +189,7 @@ def test_recipes_of_wishes() -> None:
     assert titled.scene.captions == ("Kettle", "Hot")
     silent = recipe_of(Wish(prompt="a kettle", captions=("Kettle",)), SMALL, spec(captions=False))
     assert silent.scene.captions == ()
-    labelled = SMALL.model_copy(update={"producer": "0" * 27})
+    labelled = SMALL.model_copy(update={"clip": SMALL.clip.model_copy(update={"producer": "0" * 27})})
     generated = recipe_of(Wish(prompt="a kettle", photo=b"x"), labelled, spec(generative=True))
     assert (generated.scene.mode, generated.dressing.overlays.label) == ("image", "AI生成")
     assert generated.dressing.producer == "0" * 27

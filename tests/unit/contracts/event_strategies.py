@@ -144,6 +144,7 @@ def _requests(work: st.SearchStrategy[Work], recipe: st.SearchStrategy[Any]) -> 
         revision=plans,
         work=work,
         recipe=recipe,
+        captions=several(texts),
         cause=causes,
         requested_at=times,
     )

@@ -13,13 +13,15 @@ from PIL import Image
 from model import finish as module
 from model.boxes import read_tags
 from model.colour import Converter, planar_array
-from model.encode import decode, encode, encode_base
+from model.encode import decode, encode_base
 from model.engine import Frames
-from model.errors import DecodeError, DressError, LabelError, UnsupportedDressing
-from model.finish import finish, poster_score
+from model.errors import DecodeError, DressError, LabelError
+from model.finish import finish
 from model.inspect import inspect_file
 from model.label import check_labels
-from model.recipe import EndCard, Recipe, Ribbon
+from model.poster import poster_score
+from model.recipe import Recipe
+from model.splice import splice
 from tests.unit.model_clip.samples import base_of_gradient, generated, gradient, pan, photo, recipe, scene, storyboard
 
 
@@ -72,8 +74,8 @@ def test_a_generated_clip_without_producer_is_never_made() -> None:
 
 
 def test_a_clip_whose_labels_did_not_arrive_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An encoder that loses the tags is noticed in the finished bytes, and the clip is not handed out."""
-    monkeypatch.setattr(module, "encode", lambda frames, size, fps, how, _tags: encode(frames, size, fps, how, {}))
+    """A muxer that loses the tags is noticed in the finished bytes, and the clip is not handed out."""
+    monkeypatch.setattr(module, "splice", lambda body, segment, _tags: splice(body, segment, {}))
     with pytest.raises(LabelError, match="AIGC: missing"):
         finish(base_of_gradient(), generated(), generative=True)
 
@@ -90,19 +92,6 @@ def test_a_damaged_base_is_refused() -> None:
     base = base_of_gradient()
     with pytest.raises(DecodeError):
         finish(base[: len(base) // 2], recipe(), generative=False)
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        recipe(ribbon=Ribbon(text="-20 %", locale="en", colour="#ff0000")),
-        recipe(end_card=EndCard(headline="Sale", locale="en", colour="#ff0000")),
-    ],
-)
-def test_promos_are_refused_before_any_work(made: Recipe) -> None:
-    """What this release does not make is said, not left out."""
-    with pytest.raises(UnsupportedDressing):
-        finish(b"not even read", made, generative=False)
 
 
 def shown_at(frames: Frames, base_recipe: Recipe | None = None) -> int:

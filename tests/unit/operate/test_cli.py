@@ -17,6 +17,8 @@ GROUPS = {
     if group.typer_instance is not None
 }
 
+GROUPS = sorted(str(group.typer_instance.info.name) for group in app.registered_groups if group.typer_instance)
+
 
 def test_help_lists_every_command_in_a_line() -> None:
     """One usable line a command: none is cut, each ends its sentence."""

@@ -11,6 +11,7 @@ import pytest
 
 from consumer.events import Cause, ClipRequest, VideoReady, VideoRejected, Work, utc_now
 from consumer.observe import metrics as m
+from consumer.renderer.engine_room import Limits
 from consumer.renderer.photos import Photos
 from consumer.renderer.renderer import Renderer, RendererOptions
 from consumer.renderer.work import Rules
@@ -77,7 +78,16 @@ class Bench:
     """One renderer at work, and helpers that speak its language."""
 
     def __init__(
-        self, store: Store, engine: Engine, *, cluster: str = "c", look_ahead: int = 16, **rules: object
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        cluster: str = "c",
+        look_ahead: int = 16,
+        limits: Limits | None = None,
+        fallback: Engine | None = None,
+        wait: bool = True,
+        **rules: object,
     ) -> None:
         self.store, self.engine, self.settler, self.metrics = store, engine, Settler(), m.Metrics()
         options = RendererOptions(
@@ -89,13 +99,21 @@ class Bench:
             look_ahead=look_ahead,
             finishers=2,
             rules=Rules(**{"attempts": 2, "photo_policy": "text"} | rules),  # type: ignore[arg-type]
+            limits=limits or Limits(),
         )
         photos = Photos(store, ("images.example.com",))
         self.renderer = Renderer(
-            options, engine=engine, store=store, codec=CODEC, photos=photos, metrics=self.metrics, clock=utc_now
+            options,
+            engine=engine,
+            store=store,
+            codec=CODEC,
+            photos=photos,
+            metrics=self.metrics,
+            clock=utc_now,
+            fallback=fallback,
         )
         self.renderer.start(self.settler)
-        while not self.renderer.ready.wait(0.05) and not self.settler.failures:
+        while wait and not self.renderer.ready.wait(0.05) and not self.settler.failures:
             pass
 
     def send(
@@ -134,11 +152,13 @@ def bench(store: FilesStore) -> Iterator[Callable[..., Bench]]:
         each.renderer.close()
 
 
-def recipe(seed: int = 1, *, photo: Photo | None = None, crf: int = 28, engine: str = "test") -> Recipe:
+def recipe(
+    seed: int = 1, *, photo: Photo | None = None, crf: int = 28, engine: str = "test", prompt: str = "a kettle"
+) -> Recipe:
     """A small recipe for the test engine: 24 frames of 64×48."""
     scene = Scene(
         mode="image" if photo else "text",
-        prompt="a kettle",
+        prompt=prompt,
         photo=photo,
         seed=seed,
         width=64,
@@ -152,7 +172,11 @@ def recipe(seed: int = 1, *, photo: Photo | None = None, crf: int = 28, engine: 
 
 
 def request(
-    product: str = "p", revision: int = 1, made_of: Recipe | None = None, work: Work = Work.RENDER
+    product: str = "p",
+    revision: int = 1,
+    made_of: Recipe | None = None,
+    work: Work = Work.RENDER,
+    captions: tuple[str, ...] = (),
 ) -> ClipRequest:
     """A request for a product's clip; without a recipe, one that retires it when the work says so."""
     wanted = None if work is Work.RETIRE else (made_of or recipe())
@@ -162,6 +186,7 @@ def request(
         revision=revision,
         work=work,
         recipe=wanted,
+        captions=captions,
         cause=Cause(event_id="e", product_revision=revision),
         requested_at=NOW,
     )

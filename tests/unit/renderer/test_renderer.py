@@ -17,7 +17,7 @@ from consumer.observe import metrics as m
 from consumer.storage import layout
 from consumer.storage.files import FilesStore
 from consumer.storage.store import Attributes, StoreError, StoreUnavailableError
-from model.engine import EngineError, EngineSpec, Frames
+from model.engine import UNWATCHED, EngineError, EngineSpec, Frames, Watch
 from model.probe import probe
 from model.recipe import Photo, Scene
 from tests.engines import TestEngine, moving_gradient
@@ -238,7 +238,7 @@ def test_an_engine_that_cannot_start_stops_the_loop(bench: Make) -> None:
     class Unloadable(TestEngine):
         __test__ = False
 
-        def start(self) -> None:
+        def start(self, watch: Watch = UNWATCHED) -> None:  # noqa: ARG002 - refuses before there is anything to tell
             raise EngineError("no such checkpoint", retryable=False)
 
     one = bench(Unloadable())

@@ -1,0 +1,131 @@
+"""The recipe in work: the planned one with its photo fixed, or what stands in for a photo that cannot be had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from consumer.observe import metrics as m
+from consumer.renderer.buffer import Job
+from consumer.renderer.photos import PhotoError, Photos, PhotoUnavailableError
+from model.engine import EngineSpec
+from model.recipe import Recipe
+
+log = structlog.get_logger(__name__)
+
+_CLAUSE = re.compile(r"[^,.;:!?\n，。；：！？、]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What this renderer can render with."""
+
+    main: EngineSpec
+    """The one that clips are planned for."""
+    fallback: EngineSpec | None = None
+    """The one that stands in; it must be able to start from words."""
+
+    def __post_init__(self) -> None:
+        if self.fallback is not None and not self.fallback.texts:
+            raise ValueError(f"the {self.fallback.name} engine makes no clip from words: it cannot stand in")
+
+    def of(self, name: str) -> EngineSpec:
+        """By the name in a scene in work."""
+        return self.fallback if self.fallback is not None and self.fallback.name == name else self.main
+
+
+def drawn(recipe: Recipe, spec: EngineSpec, captions: tuple[str, ...]) -> Recipe:
+    """The same clip from words by another engine. It says of itself what is true: labels only where a model works.
+
+    ``captions``: the words to draw, title first; none: the prompt's first clause.
+    """
+    scene, dressing = recipe.scene, recipe.dressing
+    words = captions or (first_clause(scene.prompt),)
+    stand_in = replace(
+        scene,
+        mode="text",
+        photo=None,
+        negative_prompt=scene.negative_prompt if spec.generative and spec.negative else "",
+        captions=words if spec.captions else (),
+        steps=spec.steps,
+        guidance=spec.guidance,
+        engine=spec.name,
+        engine_revision=spec.revision,
+    )
+    if not spec.generative:
+        dressing = replace(dressing, overlays=replace(dressing.overlays, label=None), producer=None)
+    return Recipe(scene=stand_in, dressing=dressing)
+
+
+def first_clause(prompt: str) -> str:
+    """The words before the first punctuation: templates put the subject there."""
+    return next((found.strip() for found in _CLAUSE.findall(prompt) if found.strip()), prompt.strip())
+
+
+class Pinning:
+    """Sets a job's recipe and photo. Thread-safe; waits for hosts that stumble; raises the store's errors."""
+
+    def __init__(
+        self,
+        *,
+        engines: Engines,
+        policy: str,
+        tries: int,
+        photos: Photos,
+        metrics: m.Metrics,
+        pause: Callable[[float], bool],
+    ) -> None:
+        """``policy``: see ``Rules``. ``pause`` waits seconds, or returns True at once when the process stops.
+
+        Raises ValueError when the policy wants clips that no model makes, and no such engine is given.
+        """
+        if policy == "storyboard" and engines.fallback is None and engines.main.generative:
+            raise ValueError(f"photo policy 'storyboard' needs a fallback engine; {engines.main.name} generates")
+        self._engines, self._policy, self._tries = engines, policy, tries
+        self._photos, self._metrics, self._pause = photos, metrics, pause
+
+    def pin(self, job: Job) -> None:
+        """Fetch the photo, if any, and fix its digest in the recipe; or fall back by policy, visibly.
+
+        Raises PhotoError where the policy wants no clip, or no engine here can make the one it wants.
+        """
+        recipe = job.request.recipe
+        assert recipe is not None  # noqa: S101 - only requests with a recipe get here
+        job.recipe, job.photo, job.tries = recipe, None, 0
+        photo = recipe.scene.photo
+        if photo is None:
+            return
+        try:
+            job.photo, sha256 = self._fetch(recipe)
+        except PhotoError as error:
+            job.recipe = self._without_photo(job, recipe, error)
+        else:
+            job.recipe = recipe.pinned(sha256)
+
+    def _without_photo(self, job: Job, recipe: Recipe, error: PhotoError) -> Recipe:
+        assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
+        url, main, fallback = recipe.scene.photo.url, self._engines.main, self._engines.fallback
+        if self._policy == "reject":
+            raise PhotoError(f"{url}: {error}") from error
+        log.warning("photo not to be had", product=job.request.product_id, url=url, reason=str(error))
+        if fallback is not None and (self._policy == "storyboard" or not main.texts):
+            self._metrics.inc(m.FALLBACKS, kind="storyboard")
+            return drawn(recipe, fallback, job.request.captions)
+        if not main.texts:
+            raise PhotoError(f"{url}: {error}; and the {main.name} engine makes no clip from words") from error
+        self._metrics.inc(m.FALLBACKS, kind="photo")
+        return replace(recipe, scene=replace(recipe.scene, mode="text", photo=None))
+
+    def _fetch(self, recipe: Recipe) -> tuple[bytes, str]:
+        """The photo, with a few tries for hosts that stumble. Raises PhotoError when it is not to be had."""
+        assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
+        for number in range(1, self._tries + 1):
+            try:
+                return self._photos.fetch(recipe.scene.photo)
+            except PhotoUnavailableError as error:
+                if number == self._tries or self._pause(0.5 * 2**number):
+                    raise PhotoError(f"{error}, {number} times") from error
+        raise AssertionError("unreachable")
