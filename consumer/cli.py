@@ -37,6 +37,14 @@ model_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(model_app)
+promo_app = typer.Typer(
+    name="promo",
+    help="Promotions: what one would cost, and how far the running ones are.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(promo_app)
 
 FAILED, USAGE, UNAVAILABLE = 1, 2, 3
 
@@ -221,15 +229,9 @@ def generate(
         _fail(str(error))
 
 
-promo = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(promo, name="promo", help="Promotions: what one would cost, and how far the running ones are.")
-
-
-@promo.command("plan")
+@promo_app.command("plan")
 def promo_plan(
-    file: Annotated[
-        Path, typer.Argument(help="promo-changed events as for publish, or one JSON object.")
-    ],
+    file: Annotated[Path, typer.Argument(help="promo-changed events as for publish, or one JSON object.")],
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -247,7 +249,7 @@ def promo_plan(
         _fail(str(error), USAGE if error.usage else UNAVAILABLE)
 
 
-@promo.command("status")
+@promo_app.command("status")
 def promo_status(config: Config = None, json: Json = False) -> None:
     """Show the promotions and how far their fan-outs are.
 

@@ -28,6 +28,8 @@ from tests.unit.planner.samples import NOW, NameOnly, planning
 TOPICS = Topics()
 GROUP = "skureel-planner"
 LANES = {TOPICS.clip_render, TOPICS.clip_render_bulk, TOPICS.clip_dress}
+STEPS = ("before_cursor_execute", "after_cursor_execute", "commit")
+"""Of a database transaction; a planner may die at each."""
 TIME = 1_767_000_000_000
 
 
@@ -73,6 +75,9 @@ class World:
     def _clock(self) -> datetime:
         return self.now()
 
+    def _boundary(self, *_: Any) -> None:
+        self.mine.boundary()
+
     def append(
         self,
         value: bytes | None,
@@ -108,8 +113,8 @@ class World:
         """Start a planner (again) on the database and give it all partitions."""
         self.stop()
         self.catalog = Catalog.open(self.url)
-        for step in ("before_cursor_execute", "after_cursor_execute", "commit"):
-            event.listen(self.catalog.engine, step, lambda *_: self.mine.boundary())
+        for step in STEPS:
+            event.listen(self.catalog.engine, step, self._boundary)
         self.planner = PlannerHandler(
             catalog=self.catalog,
             prompts=self.composer,
@@ -142,6 +147,8 @@ class World:
     def stop(self) -> None:
         """Forget the planner without a word to it, as a crash does."""
         if self.catalog:
+            for step in STEPS:
+                event.remove(self.catalog.engine, step, self._boundary)
             self.catalog.close()
         self.catalog = self.planner = None
 

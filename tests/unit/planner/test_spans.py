@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.events import Scope, Tier
-from consumer.planner.spans import MOST, PROBES, TIERS, Cursor, Spans, Strand, tier_rank, walk
+from consumer.planner.spans import MOST, PROBES, TIERS, Cursor, Fetch, Spans, Strand, tier_rank, walk
 
 names = st.lists(st.sampled_from("abcdef"), max_size=4).map(tuple)
 scopes = st.builds(Scope, all=st.booleans(), product_ids=names, categories=names, tags=names)
@@ -19,7 +19,7 @@ shelves = st.dictionaries(
 Shelves = dict[tuple[str, str, int], list[str]]
 
 
-def fetch_from(shelves: Shelves) -> object:
+def fetch_from(shelves: Shelves) -> Fetch[str]:
     """A catalog of lists."""
 
     def fetch(strand: Strand, tier: int, after: str, limit: int) -> tuple[Sequence[str], str | None]:
@@ -36,7 +36,7 @@ def all_of(spans: Spans, shelves: Shelves, limit: int) -> list[str]:
     for _ in range(1_000):
         if cursor is None:
             return found
-        page, cursor = walk(spans, cursor, limit, fetch_from(shelves))  # type: ignore[arg-type]
+        page, cursor = walk(spans, cursor, limit, fetch_from(shelves))
         assert len(page) <= limit
         found += page
     raise AssertionError("it never ends")
@@ -72,13 +72,13 @@ def test_a_union_of_too_many_names_is_everything() -> None:
 def test_a_page_looks_at_so_many_strands_and_no_more() -> None:
     """It may be empty and yet not be the last."""
     spans = Spans(categories=tuple(f"{n:05}" for n in range(PROBES)))
-    page, cursor = walk(spans, Cursor(), 10, fetch_from({}))  # type: ignore[arg-type]
+    page, cursor = walk(spans, Cursor(), 10, fetch_from({}))
     assert (page, cursor) == ([], Cursor(1, 0, ""))
 
 
 def test_nothing_ends_at_once() -> None:
     """A span without names."""
-    assert walk(Spans(), Cursor(), 10, fetch_from({})) == ([], None)  # type: ignore[arg-type]
+    assert walk(Spans(), Cursor(), 10, fetch_from({})) == ([], None)
 
 
 def test_hot_comes_first() -> None:
