@@ -1,26 +1,31 @@
 """What may be done to promos and fan-outs inside one transaction. Decides nothing.
 
-A fan-out's page is one range of an index: ``members`` reads it.
+A fan-out's page is a range of an index, cut off in a short transaction of its own, so that several planners work pages
+of one fan-out at once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, delete, func, select, update
 
 from consumer.planner.dialects import Dialect
-from consumer.planner.spans import Fetch, Spans, Strand
+from consumer.planner.spans import TIERS, Fetch, Spans, Strand
 from consumer.planner.tables import (
+    DONE,
+    OPEN,
     PENDING,
     PLANNED,
     SUPERSEDED,
     BatchRow,
     FanOutRow,
+    PageRow,
     PromoRow,
     batches,
+    fan_out_pages,
     fan_outs,
     plans,
     product_tags,
@@ -30,6 +35,9 @@ from consumer.planner.tables import (
 )
 
 RUNNING = "RUNNING"
+
+FIGURES = ("visited", "rendered", "dressed", "spliced", "held", "failed")
+"""Columns that pages have and fan-outs sum up."""
 
 
 class Member(NamedTuple):
@@ -112,20 +120,72 @@ class Book:
         found = self._dialect.select(self._connection, query, fan_outs.c.promo_id, promo_ids)
         return {row[1]: FanOutRow._make(row) for row in found}
 
-    def add_fan_outs(self, rows: Sequence[FanOutRow], superseded: Iterable[int], now: int) -> None:
+    def add_fan_outs(self, rows: Sequence[FanOutRow], superseded: Sequence[FanOutRow], now: int) -> None:
         """Begin these, and cut those short."""
-        for identity in superseded:
-            cut = update(fan_outs).where(fan_outs.c.id == identity)
-            self._connection.execute(cut.values(state=SUPERSEDED, updated_at=now))
+        if superseded:
+            self._end(superseded, SUPERSEDED, now)
         self._dialect.upsert(self._connection, fan_outs, rows)
 
     def claim(self) -> FanOutRow | None:
-        """The pending fan-out whose products come first, unless another planner has it in hand; ours until the end of
-        the transaction.
+        """The pending fan-out whose products come first, to cut pages off; ours until the end of the transaction. Those
+        that another planner has in hand, and those that are cut up, are left out.
         """
-        query = select(fan_outs).where(fan_outs.c.state == PENDING).order_by(fan_outs.c.tier_rank, fan_outs.c.id)
+        uncut = (fan_outs.c.state == PENDING) & (fan_outs.c.tier_rank < len(TIERS))
+        query = select(fan_outs).where(uncut).order_by(fan_outs.c.tier_rank, fan_outs.c.id)
         row = self._connection.execute(query.limit(1).with_for_update(skip_locked=True)).first()
         return FanOutRow._make(row) if row else None
+
+    def cut(self, row: FanOutRow, pages: Sequence[PageRow]) -> None:
+        """Pages were cut off a claimed fan-out, which stands where ``row`` says."""
+        self._dialect.upsert(self._connection, fan_out_pages, pages)
+        values = {
+            name: getattr(row, name) for name in ("tier_rank", "strand", "key", "pages", "started_at", "updated_at")
+        }
+        self._connection.execute(update(fan_outs).where(fan_outs.c.id == row.id).values(values))
+
+    def claim_page(self) -> PageRow | None:
+        """The open page whose products come first; ours until the end of the transaction."""
+        pages = fan_out_pages.c
+        query = select(fan_out_pages).where(pages.state == OPEN).order_by(pages.tier_rank, pages.fan_out, pages.number)
+        row = self._connection.execute(query.limit(1).with_for_update(skip_locked=True)).first()
+        return PageRow._make(row) if row else None
+
+    def fan_out(self, identity: int) -> FanOutRow:
+        """One that is known to be there."""
+        return FanOutRow._make(self._connection.execute(select(fan_outs).where(fan_outs.c.id == identity)).one())
+
+    def save_page(self, row: PageRow) -> None:
+        """What became of a claimed page."""
+        self._dialect.upsert(self._connection, fan_out_pages, [row])
+
+    def finish(self, now: int) -> list[FanOutRow]:
+        """End the fan-outs that are cut up and whose pages are all done; gives them with their figures."""
+        pages = fan_out_pages.c
+        still = select(pages.fan_out).where(pages.fan_out == fan_outs.c.id, pages.state == OPEN).exists()
+        cut_up = (fan_outs.c.state == PENDING) & (fan_outs.c.tier_rank >= len(TIERS))
+        query = select(fan_outs).where(cut_up, ~still).order_by(fan_outs.c.id).with_for_update(skip_locked=True)
+        rows = [FanOutRow._make(row) for row in self._connection.execute(query)]
+        return self._end(rows, DONE, now) if rows else []
+
+    def _end(self, rows: Sequence[FanOutRow], state: str, now: int) -> list[FanOutRow]:
+        """Put the figures of the pages into their fan-outs, and forget the pages."""
+        ended = []
+        for row in self._with_figures(rows):
+            ended.append(row._replace(state=state, updated_at=now))
+            self._connection.execute(delete(fan_out_pages).where(fan_out_pages.c.fan_out == row.id))
+        self._dialect.upsert(self._connection, fan_outs, ended)
+        return ended
+
+    def _with_figures(self, rows: Sequence[FanOutRow]) -> list[FanOutRow]:
+        """Pending fan-outs with the sums over their pages."""
+        pages = fan_out_pages.c
+        sums = [func.sum(getattr(pages, name)) for name in FIGURES]
+        query = select(pages.fan_out, *sums).where(pages.fan_out.in_([row.id for row in rows]))
+        found = {row[0]: row[1:] for row in self._connection.execute(query.group_by(pages.fan_out))}
+        return [
+            FanOutRow._make((*row[:_FIRST], *map(int, found[row.id]), *row[_LAST:])) if row.id in found else row
+            for row in rows
+        ]
 
     def uncounted(self) -> FanOutRow | None:
         """A pending fan-out whose products nobody has counted."""
@@ -137,22 +197,25 @@ class Book:
         """The products were counted."""
         self._connection.execute(update(fan_outs).where(fan_outs.c.id == identity).values(total=total))
 
-    def save_progress(self, row: FanOutRow) -> None:
-        """How far a claimed fan-out is. Its total is left alone: that is counted meanwhile."""
-        values = {name: value for name, value in row._asdict().items() if name not in {"id", "total"}}
-        self._connection.execute(update(fan_outs).where(fan_outs.c.id == row.id).values(values))
+    def pending(self) -> bool:
+        """Whether a fan-out has not ended."""
+        query = select(fan_outs.c.id).where(fan_outs.c.state == PENDING).limit(1)
+        return self._connection.scalar(query) is not None
 
     def progress(self) -> Progress:
         """What is left to do."""
-        left = func.coalesce(func.sum(fan_outs.c.total - fan_outs.c.visited).filter(fan_outs.c.total > 0), 0)
-        query = select(func.count(), left).where(fan_outs.c.state == PENDING)
-        number, rest = self._connection.execute(query).one()
-        return Progress(int(number), max(0, int(rest)))
+        pending = self.fan_outs(None)
+        left = sum(max(0, row.total - row.visited) for row in pending if row.total is not None and row.total > 0)
+        return Progress(len(pending), left)
 
-    def fan_outs(self, limit: int) -> list[FanOutRow]:
-        """Pending ones first, then the newest."""
-        query = select(fan_outs).order_by(fan_outs.c.state != PENDING, fan_outs.c.id.desc()).limit(limit)
-        return [FanOutRow._make(row) for row in self._connection.execute(query)]
+    def fan_outs(self, limit: int | None) -> list[FanOutRow]:
+        """Pending ones, and up to ``limit`` of the newest that ended."""
+        query = select(fan_outs).where(fan_outs.c.state == PENDING).order_by(fan_outs.c.tier_rank, fan_outs.c.id)
+        found = self._with_figures([FanOutRow._make(row) for row in self._connection.execute(query)])
+        if limit:
+            ended = select(fan_outs).where(fan_outs.c.state != PENDING).order_by(fan_outs.c.id.desc()).limit(limit)
+            found += [FanOutRow._make(row) for row in self._connection.execute(ended)]
+        return found
 
     def prune(self, before: int) -> None:
         """Forget fan-outs that ended before ``before`` (milliseconds since 1970)."""
@@ -169,28 +232,51 @@ class Book:
 
     # The products of a fan-out
 
-    def reader(self, spans: Spans, variant: str) -> Fetch[Member]:
-        """Reads the products of ``spans`` strand by strand, in order of their keys. Retired ones, and those without a
-        plan, are none of its business.
+    def keys(self, spans: Spans) -> Fetch[str]:
+        """Reads the ids of the products of ``spans`` strand by strand, in order; retired ones are none of its business.
+
+        The words of the queries are those of the partial indexes, or they are not used.
         """
 
-        def read(strand: Strand, tier: int, after: str, limit: int) -> tuple[list[Member], str | None]:
+        def read(strand: Strand, tier: int, after: str, limit: int) -> tuple[list[str], str | None]:
             if strand.kind == "ids":
-                return self._listed(spans.product_ids, _members(variant, tier), after, limit)
-            key = product_tags.c.product_id if strand.kind == "tag" else products.c.product_id
-            query = _in_strand(_members(variant, tier), strand, tier).where(key > after).order_by(key).limit(limit)
-            found = [Member._make(row) for row in self._connection.execute(query)]
-            return found, found[-1].product_id if len(found) == limit else None
+                return self._listed(spans.product_ids, tier, after, limit)
+            if strand.kind == "tag":
+                key = product_tags.c.product_id
+                query = select(key).where(product_tags.c.tag_key == strand.name, product_tags.c.tier_rank == tier)
+            else:
+                key = products.c.product_id
+                query = select(key).where(~products.c.retired, products.c.tier_rank == tier)
+                if strand.kind == "category":
+                    query = query.where(products.c.category_key == strand.name)
+            found = list(self._connection.scalars(query.where(key > after).order_by(key).limit(limit)))
+            return found, found[-1] if len(found) == limit else None
 
         return read
 
-    def _listed(
-        self, ids: Sequence[str], query: Select[Any], after: str, limit: int
-    ) -> tuple[list[Member], str | None]:
+    def _listed(self, ids: Sequence[str], tier: int, after: str, limit: int) -> tuple[list[str], str | None]:
         begin = bisect_right(ids, after)
         chunk = ids[begin : begin + limit]
-        found = [Member._make(row) for row in self._dialect.select(self._connection, query, _ID, chunk)]
+        query = select(_ID).where(products.c.tier_rank == tier, ~products.c.retired)
+        found = [row[0] for row in self._dialect.select(self._connection, query, _ID, chunk)]
         return sorted(found), chunk[-1] if begin + limit < len(ids) else None
+
+    def members(self, product_ids: Sequence[str], variant: str) -> list[Member]:
+        """Those of ``product_ids`` that are not retired and have a plan, in one order for all planners."""
+        both = (plans.c.product_id == products.c.product_id) & (plans.c.variant == variant)
+        query = select(
+            products.c.product_id,
+            products.c.revision,
+            products.c.payload,
+            plans.c.revision,
+            plans.c.work,
+            plans.c.base_digest,
+            plans.c.body_digest,
+            plans.c.recipe_digest,
+            plans.c.held,
+        ).select_from(products.join(plans, both))
+        query = query.where(~products.c.retired)
+        return sorted(Member._make(row) for row in self._dialect.select(self._connection, query, _ID, product_ids))
 
     def count(self, spans: Spans) -> int:
         """How many products a fan-out over ``spans`` meets; those of several strands as often as it meets them."""
@@ -212,36 +298,9 @@ class Book:
         return self._count(select(func.count()).select_from(products), _ID, product_ids)
 
 
+_FIRST = FanOutRow._fields.index(FIGURES[0])
+_LAST = _FIRST + len(FIGURES)
 _ID = products.c.product_id
-
-
-def _members(variant: str, tier: int) -> Select[Any]:
-    both = (plans.c.product_id == products.c.product_id) & (plans.c.variant == variant)
-    return (
-        select(
-            products.c.product_id,
-            products.c.revision,
-            products.c.payload,
-            plans.c.revision,
-            plans.c.work,
-            plans.c.base_digest,
-            plans.c.body_digest,
-            plans.c.recipe_digest,
-            plans.c.held,
-        )
-        .select_from(products.join(plans, both))
-        # In the words of the partial indexes, or they are not used.
-        .where(~products.c.retired, products.c.tier_rank == tier)
-    )
-
-
-def _in_strand(query: Select[Any], strand: Strand, tier: int) -> Select[Any]:
-    if strand.kind == "category":
-        return query.where(products.c.category_key == strand.name)
-    if strand.kind == "tag":
-        tagged = (product_tags.c.tag_key == strand.name) & (product_tags.c.tier_rank == tier)
-        return query.where(tagged, product_tags.c.product_id == products.c.product_id)
-    return query
 
 
 def _promo(row: Sequence[Any]) -> PromoRow:

@@ -30,6 +30,8 @@ PAGE_SECONDS = 0.05
 """What a page should take, about: how long a new product waits behind one at worst."""
 SMALLEST, FIRST = 20, 200
 """Products of the smallest page, and of the first one."""
+AHEAD = 4
+"""Pages cut off at once: cutting is a transaction too."""
 TICK = timedelta(seconds=1)
 """How often the clock's promos, the fan-outs of other planners and the gauges are looked at."""
 ORPHANED = timedelta(minutes=1)
@@ -171,6 +173,24 @@ class FanOut:
         return True
 
     def _page(self, owner: Partition) -> Handled | None:
+        """Work a page, cut off first if none is; when all are worked, end the fan-outs."""
+        page = self._work(owner)
+        if page is not None:
+            return page
+        if self._catalog.transaction(lambda ledger: self._pager.cut(ledger.book, self._size, AHEAD)) is not None:
+            return self._work(owner) or Handled()
+
+        def finish(ledger: Ledger) -> tuple[list[FanOutRow], bool]:
+            return ledger.book.finish(milliseconds(self._clock())), ledger.book.pending()
+
+        # What other planners have in hand may be left to us yet.
+        ended, self._more = self._catalog.transaction(finish)
+        for row in ended:
+            self._told.pop(row.id, None)
+            _tell("fan-out ends", row)
+        return Handled() if ended else None
+
+    def _work(self, owner: Partition) -> Handled | None:
         started = perf_counter()
         published = self._published.ids()
         self._pages += 1
@@ -180,20 +200,19 @@ class FanOut:
             # First of all, as in ``application``; a page shares the gate: no promo changes under it.
             running = self._running.at(ledger.book, ledger.book.enter())
             ledger.requested(published)
-            return self._pager.work(ledger, running, self._size, page_id, owner)
+            return self._pager.work(ledger, running, page_id, owner)
 
         page = self._catalog.transaction(work)
         self._published.remove(published)
         if page is None:
-            self._more = False
             return None
         self._note(page, perf_counter() - started)
         return Handled(page.outputs, partial(self._published.add, [page_id]) if page.outputs else None)
 
     def _note(self, page: Page, seconds: float) -> None:
-        visited = sum(number for result, number in page.results.items() if result != HELD)
+        visited = page.row.visited
         if visited:
-            wanted = round(self._size * min(2.0, max(0.5, PAGE_SECONDS / max(seconds, 1e-6))))
+            wanted = round(visited * min(2.0, max(0.5, PAGE_SECONDS / max(seconds, 1e-6))))
             self._size = max(min(SMALLEST, self._options.page), min(wanted, self._options.page))
         for result, number in page.results.items():
             if result == HELD:
@@ -201,25 +220,25 @@ class FanOut:
             else:
                 self._metrics.inc(m.FAN_OUT_PRODUCTS, number, result=result)
         self._metrics.observe(m.FAN_OUT_PAGE_SECONDS, seconds)
-        self._tell(page)
+        now, identity = self._clock(), page.fan_out.id
+        if now - self._told.setdefault(identity, now) >= TOLD_EVERY:
+            self._told[identity] = now
+            rows = self._catalog.transaction(lambda ledger: ledger.book.fan_outs(None))
+            for row in rows:
+                _tell("fan-out goes on", row)
 
-    def _tell(self, page: Page) -> None:
-        row, now = page.fan_out, self._clock()
-        if not page.ends and now - self._told.setdefault(row.id, now) < TOLD_EVERY:
-            return
-        self._told[row.id] = now
-        if page.ends:
-            del self._told[row.id]
-        log.info(
-            "fan-out ends" if page.ends else "fan-out goes on",
-            fan_out=row.id,
-            promo=row.promo_id,
-            revision=row.revision,
-            visited=row.visited,
-            total=row.total,
-            rendered=row.rendered,
-            dressed=row.dressed,
-            spliced=row.spliced,
-            held=row.held,
-            failed=row.failed,
-        )
+
+def _tell(event: str, row: FanOutRow) -> None:
+    log.info(
+        event,
+        fan_out=row.id,
+        promo=row.promo_id,
+        revision=row.revision,
+        visited=row.visited,
+        total=row.total,
+        rendered=row.rendered,
+        dressed=row.dressed,
+        spliced=row.spliced,
+        held=row.held,
+        failed=row.failed,
+    )

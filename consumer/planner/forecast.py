@@ -12,7 +12,6 @@ from datetime import datetime
 
 from consumer.events import Promo
 from consumer.planner import promos
-from consumer.planner.book import Member
 from consumer.planner.catalog import Catalog
 from consumer.planner.decisions import DUPLICATE, STALE
 from consumer.planner.drafts import Drafter
@@ -62,17 +61,17 @@ def foresee(
     while cursor is not None:
         at = cursor
 
-        def page(ledger: Ledger, at: Cursor = at) -> tuple[int, list[Member], Counter[str], Cursor | None]:
-            found, following = walk(spans, at, PAGE, ledger.book.reader(spans, drafter.planning.variant))
-            fresh = [member for member in found if member.product_id not in seen]
-            verdicts = judge(fresh, running, drafter, ledger)
-            return len(found), fresh, verdicts.results, following
+        def page(ledger: Ledger, at: Cursor = at) -> tuple[int, list[str], Counter[str], Cursor | None]:
+            ids, following = walk(spans, at, PAGE, ledger.book.keys(spans))
+            fresh = sorted({*ids} - seen)
+            members = ledger.book.members(fresh, drafter.planning.variant)
+            return len(ids), fresh, judge(members, running, drafter, ledger).results, following
 
         met, fresh, results, cursor = catalog.transaction(page)
         if len(spans.strands) > 1:
-            seen.update(member.product_id for member in fresh)
+            seen.update(fresh)
         visited += met
-        forecast.products += len({member.product_id for member in fresh})
+        forecast.products += len(fresh)
         forecast.results += results
         told(visited, forecast.total)
     return forecast

@@ -1,4 +1,4 @@
-"""One page of a fan-out, inside its transaction: which of its products need another clip, and their new plans.
+"""Pages of a fan-out: cut off, then worked each in its transaction: which products need another clip, and their plans.
 
 Knows no clock but the instant it is given, no metrics and no life cycle; see ``fanout`` for those.
 """
@@ -20,8 +20,8 @@ from consumer.planner.ledger import Ledger
 from consumer.planner.made import NOTHING_MADE
 from consumer.planner.outbox import Outbox, stored
 from consumer.planner.promotions import Running
-from consumer.planner.spans import Cursor, Spans, walk
-from consumer.planner.tables import DONE, PENDING, PLANNED, BatchRow, FanOutRow, PlanRow, milliseconds
+from consumer.planner.spans import TIERS, Cursor, Spans, walk
+from consumer.planner.tables import DONE, OPEN, PLANNED, BatchRow, FanOutRow, PageRow, PlanRow, milliseconds
 from consumer.stream.types import Output
 
 RENDERED, DRESSED, SPLICED = Work.RENDER.value, Work.DRESS.value, Work.SPLICE.value
@@ -39,15 +39,11 @@ class Page:
 
     id: str
     fan_out: FanOutRow
-    """As it stands after the page."""
+    row: PageRow
+    """As it stands after it was worked."""
     outputs: list[Output] = field(default_factory=list)
     results: Counter[str] = field(default_factory=Counter)
     """Products by what they came to: the work of their new plan, HELD besides where it waits, UNCHANGED, FAILED."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether it was the last one."""
-        return self.fan_out.state == DONE
 
 
 @dataclass(slots=True)
@@ -98,36 +94,65 @@ class Pager:
         self._clock = clock
         self._instance = instance
 
-    def work(self, ledger: Ledger, running: Running, limit: int, page_id: str, owner: tuple[str, int]) -> Page | None:
-        """The next page of whatever fan-out is first; None when there is none to be had. Raises UnavailableError.
+    def cut(self, book: Book, size: int, pages: int) -> FanOutRow | None:
+        """Cut up to so many pages off whatever fan-out is first, and give it; None when there is none to be had.
+
+        A transaction of its own, and a short one: while it lasts no other planner cuts the same fan-out.
+        """
+        row = book.claim()
+        if row is None:
+            return None
+        spans = Spans.load(row.spans)
+        cursor: Cursor | None = Cursor(row.tier_rank, row.strand, row.key)
+        made: list[PageRow] = []
+        for _ in range(pages):
+            if cursor is None:
+                break
+            tier = cursor.tier
+            ids, cursor = walk(spans, cursor, size, book.keys(spans))
+            if ids:
+                number = row.pages + len(made)
+                made.append(PageRow(row.id, number, tier, json.dumps(ids).encode(), OPEN, visited=0))
+        now = milliseconds(self._clock())
+        place = cursor or Cursor(tier=len(TIERS))
+        row = row._replace(
+            tier_rank=place.tier,
+            strand=place.strand,
+            key=place.key,
+            pages=row.pages + len(made),
+            started_at=row.started_at or now,
+            updated_at=now,
+        )
+        book.cut(row, made)
+        return row
+
+    def work(self, ledger: Ledger, running: Running, page_id: str, owner: tuple[str, int]) -> Page | None:
+        """Work the first open page; None when there is none to be had. Raises UnavailableError.
 
         ``owner`` is a partition of ours: whoever is assigned it after us publishes what we left.
         """
-        row = ledger.book.claim()
+        row = ledger.book.claim_page()
         if row is None:
             return None
-        now = self._clock()
-        members, cursor = self._read(ledger.book, row, limit)
+        fan_out, now = ledger.book.fan_out(row.fan_out), self._clock()
+        ids = json.loads(row.product_ids)
+        members = ledger.book.members(ids, self._drafter.planning.variant)
         verdicts = judge(members, running, self._drafter, ledger)
         for product_id, error in verdicts.failures[:TOLD]:
             log.warning("product cannot be planned", product=product_id, reason=str(error)[:300])
-        page = Page(page_id, row, results=verdicts.results)
-        plans = self._plans(verdicts, row, page, now)
+        page = Page(page_id, fan_out, _done(row, len(ids), verdicts.results), results=verdicts.results)
+        plans = self._plans(verdicts, fan_out, page, now)
         ledger.save_plans(plans)
         published = [plan.product_id for plan in plans if not plan.held]
         if verdicts.released:
             published += self._release(verdicts.released, page, ledger)
         if published:
-            owners, ids = json.dumps([owner]), json.dumps(published)
-            ledger.add_batch(BatchRow(page_id, self._instance, owners, ids, PLANNED, milliseconds(now), row.id))
-        page.fan_out = _advanced(row, len(members), page.results, cursor, milliseconds(now))
-        ledger.book.save_progress(page.fan_out)
+            owners, products = json.dumps([owner]), json.dumps(published)
+            ledger.add_batch(
+                BatchRow(page_id, self._instance, owners, products, PLANNED, milliseconds(now), fan_out.id)
+            )
+        ledger.book.save_page(page.row)
         return page
-
-    def _read(self, book: Book, row: FanOutRow, limit: int) -> tuple[list[Member], Cursor | None]:
-        spans = Spans.load(row.spans)
-        fetch = book.reader(spans, self._drafter.planning.variant)
-        return walk(spans, Cursor(row.tier_rank, row.strand, row.key), limit, fetch)
 
     def _plans(self, verdicts: Verdicts, fan_out: FanOutRow, page: Page, now: datetime) -> list[PlanRow]:
         plans = []
@@ -170,19 +195,15 @@ def cause_of(draft: Draft, event_id: str, product_revision: int) -> Cause:
     )
 
 
-def _advanced(row: FanOutRow, visited: int, results: Counter[str], cursor: Cursor | None, now: int) -> FanOutRow:
-    tier, strand, key = cursor or (row.tier_rank, row.strand, row.key)
+def _done(row: PageRow, visited: int, results: Counter[str]) -> PageRow:
     return row._replace(
-        tier_rank=tier,
-        strand=strand,
-        key=key,
-        visited=row.visited + visited,
-        rendered=row.rendered + results[RENDERED],
-        dressed=row.dressed + results[DRESSED],
-        spliced=row.spliced + results[SPLICED],
-        held=row.held + results[HELD],
-        failed=row.failed + results[FAILED],
-        state=PENDING if cursor else DONE,
-        started_at=row.started_at or now,
-        updated_at=now,
+        state=DONE,
+        visited=visited,
+        rendered=results[RENDERED],
+        dressed=results[DRESSED],
+        spliced=results[SPLICED],
+        held=results[HELD],
+        failed=results[FAILED],
+        # Its products are not asked for again.
+        product_ids=b"[]",
     )

@@ -140,7 +140,7 @@ class _Writer:
         self._now = milliseconds(now)
         self._rows: list[PromoRow] = []
         self._fan_outs: list[FanOutRow] = []
-        self._superseded: list[int] = []
+        self._superseded: list[FanOutRow] = []
 
     def write(self, before: PromoRow | None, after: PromoRow, promo: Promo | None, reason: str) -> None:
         """Keep a row. Products that showed the promo, and those that shall, are looked at; so are those that a fan-out
@@ -152,7 +152,7 @@ class _Writer:
         pending = self._pending.get(after.promo_id)
         if pending is not None:
             spans |= Spans.load(pending.spans)
-            self._superseded.append(pending.id)
+            self._superseded.append(pending)
         if not spans:
             return
         self._fan_outs.append(

@@ -148,11 +148,11 @@ fan_outs = Table(
     Column("event_id", Text, nullable=False),
     Column("reason", Text, nullable=False, comment="CHANGED, STARTED or STOPPED."),
     Column("spans", LargeBinary, nullable=False, comment="Which products to look at; see ``spans``."),
-    Column("tier_rank", Integer, nullable=False, comment="With strand and key: how far it is."),
+    Column("tier_rank", Integer, nullable=False, comment="With strand and key: how far it is cut into pages."),
     Column("strand", Integer, nullable=False),
     Column("key", Text, nullable=False),
     Column("total", BigInteger, comment="Products to look at; None until counted, -1 where that took too long."),
-    Column("visited", BigInteger, nullable=False),
+    Column("visited", BigInteger, nullable=False, comment="This and what follows once it ended; see its pages before."),
     Column("rendered", BigInteger, nullable=False, comment="Plans it made, by the work they ask for."),
     Column("dressed", BigInteger, nullable=False),
     Column("spliced", BigInteger, nullable=False),
@@ -162,9 +162,38 @@ fan_outs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
+    Column("pages", BigInteger, nullable=False, comment="How many were cut off."),
 )
 _open = text("state = 'PENDING'")
 Index("fan_outs_pending", fan_outs.c.tier_rank, fan_outs.c.id, sqlite_where=_open, postgresql_where=_open)
+
+fan_out_pages = Table(
+    "fan_out_pages",
+    metadata,
+    Column("fan_out", BigInteger, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("tier_rank", Integer, nullable=False),
+    Column("product_ids", LargeBinary, nullable=False, comment="A JSON list."),
+    Column("state", Text, nullable=False, comment="OPEN until its products were looked at, then DONE."),
+    Column("visited", BigInteger, nullable=False),
+    Column("rendered", BigInteger, nullable=False),
+    Column("dressed", BigInteger, nullable=False),
+    Column("spliced", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+"""Pages of pending fan-outs, cut off and worked one by one: by several planners at once, each with its own row locked.
+When the fan-out ends their figures go into its row, and they are forgotten.
+"""
+_uncut = text("state = 'OPEN'")
+Index(
+    "fan_out_pages_open",
+    fan_out_pages.c.tier_rank,
+    fan_out_pages.c.fan_out,
+    fan_out_pages.c.number,
+    sqlite_where=_uncut,
+    postgresql_where=_uncut,
+)
 
 PLANNED = "planned"
 REQUESTED = "requested"
@@ -172,6 +201,7 @@ REQUESTED = "requested"
 PENDING = "PENDING"
 DONE = "DONE"
 SUPERSEDED = "SUPERSEDED"
+OPEN = "OPEN"
 
 KEY_BYTES = 200
 """Longest text that is an index key as it is. PostgreSQL refuses entries of an index above 2,700 bytes."""
@@ -304,6 +334,23 @@ class FanOutRow(NamedTuple):
     created_at: int
     started_at: int | None
     updated_at: int
+    pages: int = 0
+
+
+class PageRow(NamedTuple):
+    """A row of ``fan_out_pages``, in the order of its columns."""
+
+    fan_out: int
+    number: int
+    tier_rank: int
+    product_ids: bytes
+    state: str
+    visited: int = 0
+    rendered: int = 0
+    dressed: int = 0
+    spliced: int = 0
+    held: int = 0
+    failed: int = 0
 
 
 def storable(value: str) -> str:

@@ -133,7 +133,7 @@ def test_a_planner_without_partitions_works_no_page(world: World) -> None:
     world.step()
     assert world.planner is not None
     assert world.planner.background([]) is None
-    assert world.rows("SELECT visited FROM fan_outs WHERE state = 'PENDING'") == [(0,)]
+    assert world.rows("SELECT pages FROM fan_outs WHERE state = 'PENDING'") == [(0,)]
 
 
 SCOPES = st.sampled_from(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +15,7 @@ from consumer.events import Creative, RibbonCreative, Scope
 from consumer.observe.metrics import FAN_OUT_PRODUCTS, Metrics
 from consumer.planner.catalog import Catalog
 from consumer.planner.fanout import FanOutOptions
+from consumer.planner.ledger import Ledger
 from consumer.planner.planner import PlannerHandler
 from consumer.stream.codec import SingleObjectCodec
 from consumer.stream.types import Handled, Output, Partition, Record
@@ -39,7 +40,7 @@ class Peer:
             topics=TOPICS,
             metrics=self.metrics,
             group=GROUP,
-            clock=lambda: world.now(),
+            clock=lambda: world.now(),  # noqa: PLW0108 - a test changes the clock
             fan_out=FanOutOptions(page=page),
         )
         self.held = [Partition(TOPICS.product_created, number)]
@@ -91,7 +92,7 @@ def settle(world: World, made: list[Peer]) -> None:
     """Everybody rests until no fan-out is pending; then everything that was published is the world's."""
     for _ in range(50):
         # A second later: what another planner began is noticed.
-        world.now = partial_later(world.now())
+        world.now = later(world.now())
         for peer in made:
             peer.rest()
         if not world.rows("SELECT id FROM fan_outs WHERE state = 'PENDING'"):
@@ -101,7 +102,7 @@ def settle(world: World, made: list[Peer]) -> None:
         world.committed[place] = len(log)
 
 
-def partial_later(now: datetime) -> object:
+def later(now: datetime) -> Callable[[], datetime]:
     """A clock that shows two seconds more."""
     then = now + timedelta(seconds=2)
     return lambda: then
@@ -178,11 +179,12 @@ def test_two_fan_outs_are_worked_side_by_side(world: World, codec: SingleObjectC
         held, done = threading.Event(), threading.Event()
 
         def hold() -> str:
-            def work(ledger: object) -> str:
-                row = ledger.book.claim()  # type: ignore[attr-defined]
+            def work(ledger: Ledger) -> str:
+                row = ledger.book.claim()
+                assert row is not None
                 held.set()
                 assert done.wait(SECONDS)
-                return str(row.promo_id)
+                return row.promo_id
 
             return one.catalog.transaction(work)
 
@@ -202,8 +204,8 @@ def test_a_promo_waits_for_products_in_hand_and_products_for_it(world: World, co
         inside, leave = threading.Event(), threading.Event()
 
         def shared(name: str) -> None:
-            def work(ledger: object) -> None:
-                ledger.book.enter()  # type: ignore[attr-defined]
+            def work(ledger: Ledger) -> None:
+                ledger.book.enter()
                 if name == "first":
                     inside.set()
                     assert leave.wait(SECONDS)
@@ -212,7 +214,11 @@ def test_a_promo_waits_for_products_in_hand_and_products_for_it(world: World, co
             one.catalog.transaction(work)
 
         def alone() -> None:
-            other.catalog.transaction(lambda ledger: (ledger.book.enter(alone=True), order.append("promo")))
+            def work(ledger: Ledger) -> None:
+                ledger.book.enter(alone=True)
+                order.append("promo")
+
+            other.catalog.transaction(work)
 
         with ThreadPoolExecutor(3) as pool:
             first = pool.submit(shared, "first")

@@ -192,7 +192,7 @@ def test_a_newer_revision_cuts_a_fan_out_short(world: World) -> None:
     fill(world, *(product(f"p{n}") for n in range(6)))
     world.promote(promo())
     assert world.step()
-    while world.rows("SELECT visited FROM fan_outs")[0][0] == 0:
+    while not world.rows("SELECT * FROM fan_out_pages WHERE state = 'DONE'"):
         assert world.piece()
     world.promote(promo(revision=2, scope=Scope(product_ids=("p0", "p5")), creative=CARD))
     world.run()

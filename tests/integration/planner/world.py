@@ -28,6 +28,9 @@ from tests.unit.planner.samples import NOW, NameOnly, planning
 TOPICS = Topics()
 GROUP = "skureel-planner"
 LANES = {TOPICS.clip_render, TOPICS.clip_render_bulk, TOPICS.clip_dress}
+TABLES = (
+    "plans", "products", "batches", "clips", "bases", "product_tags", "promos", "fan_outs", "fan_out_pages",
+)  # fmt: skip
 STEPS = ("before_cursor_execute", "after_cursor_execute", "commit")
 """Of a database transaction; a planner may die at each."""
 TIME = 1_767_000_000_000
@@ -230,7 +233,7 @@ class World:
         self.published.clear()
         catalog = Catalog.open(self.url)
         with catalog.engine.begin() as connection:
-            for table in ("plans", "products", "batches", "clips", "bases", "product_tags", "promos", "fan_outs"):
+            for table in TABLES:
                 connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names from this line
         catalog.close()
 

@@ -106,9 +106,30 @@ def _make_promos() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("started_at", sa.BigInteger),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.Column("pages", sa.BigInteger, nullable=False),
     )
     pending = sa.text("state = 'PENDING'")
     op.create_index("fan_outs_pending", "fan_outs", ["tier_rank", "id"], sqlite_where=pending, postgresql_where=pending)
+    op.create_table(
+        "fan_out_pages",
+        sa.Column("fan_out", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("tier_rank", sa.Integer, nullable=False),
+        sa.Column("product_ids", sa.LargeBinary, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        *(
+            sa.Column(name, sa.BigInteger, nullable=False)
+            for name in ("visited", "rendered", "dressed", "spliced", "held", "failed")
+        ),
+    )
+    is_open = sa.text("state = 'OPEN'")
+    op.create_index(
+        "fan_out_pages_open",
+        "fan_out_pages",
+        ["tier_rank", "fan_out", "number"],
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
 
 
 def _fill_products(connection: sa.Connection) -> None:
