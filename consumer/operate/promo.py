@@ -32,7 +32,6 @@ from consumer.planner.page import DRESSED, FAILED, HELD, RENDERED, SPLICED, UNCH
 from consumer.planner.promotions import Phase
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.prompts import Prompts
-from consumer.planner.spans import TIERS
 from consumer.planner.tables import PENDING, FanOutRow, PromoRow, instant
 from consumer.settings import Settings
 from consumer.stream.jsonform import JsonError, from_json
@@ -42,7 +41,7 @@ from model.engine import EngineError
 
 SHOWN = 20
 """Fan-outs that ``status`` shows: the pending ones, then the newest."""
-BAR = 24
+BAR = 10
 HOUR = 3600.0
 
 
@@ -260,7 +259,6 @@ def progress_of(row: FanOutRow, now: datetime) -> dict[str, Any]:
         "revision": row.revision,
         "reason": row.reason,
         "state": row.state,
-        "tier": TIERS[row.tier_rank].value if row.state == PENDING else None,
         "visited": row.visited,
         "total": total,
         "render": row.rendered,
@@ -290,25 +288,20 @@ def _show_fan_outs(console: Console, fan_outs: list[FanOutRow], now: datetime) -
     if not fan_outs:
         console.print("no fan-outs yet")
         return
-    table = Table(
-        "promotion", "revision", "why", "", "products", "per second", "time left", "render", "dress", "splice",
-        box=box.SIMPLE_HEAD, pad_edge=False,
-    )  # fmt: skip
+    heads = ("promotion", "", "products", "a second", "time left", "work")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in fan_outs:
         told = progress_of(row, now)
         total, done = told["total"], row.state != PENDING
         bar = ProgressBar(total=total or 1, completed=row.visited if total else 0, width=BAR, pulse=False)
+        works = {"render": row.rendered, "dress": row.dressed, "splice": row.spliced, "failed": row.failed}
         table.add_row(
-            Text(row.promo_id),
-            str(row.revision),
-            row.reason.lower(),
+            Text(f"{row.promo_id} r{row.revision}"),
             Text(row.state.lower()) if done else bar,
             f"{row.visited:,} of {total:,}" if total is not None else f"{row.visited:,}",
             f"{told['per_second']:,.0f}" if told["per_second"] is not None else "",
             _duration(told["seconds_left"]),
-            f"{row.rendered:,}",
-            f"{row.dressed:,}",
-            f"{row.spliced:,}",
+            ", ".join(f"{number:,} {name}" for name, number in works.items() if number),
         )
     console.print(table)
 

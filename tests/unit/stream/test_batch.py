@@ -548,15 +548,19 @@ def test_a_piece_comes_between_two_batches(worker: BatchWorker, busy: Busy, desk
 def test_records_interrupt_background_work_that_cannot_go_on(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
     """What it needs is out: new records are taken meanwhile, and it is tried again after them."""
 
+    tried = threading.Semaphore(0)
+
     def out() -> Handled | None:
+        tried.release()
         raise UnavailableError("database", "away")
 
     busy.on_background = out
     worker.assigned([P])
     worker.start(desk)
+    assert tried.acquire(timeout=SECONDS)
     worker.submit([lease(P, 0), lease(P, 1, 2, 3, 4)])
     assert [values(one)[0] for one in desk.wait(2)] == [b"0", b"1"]
-    assert worker.unavailable() == ("database",)
+    assert tried.acquire(timeout=SECONDS)
 
 
 def test_broken_background_work_stops_the_loop(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
