@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Column, Connection, Select, delete, func, literal, select, tuple_, update
 
 from consumer.planner.dialects import Dialect
 from consumer.planner.spans import TIERS, Fetch, Spans, Strand
@@ -235,21 +235,22 @@ class Book:
     def keys(self, spans: Spans) -> Fetch[str]:
         """Reads the ids of the products of ``spans`` strand by strand, in order; retired ones are none of its business.
 
-        The words of the queries are those of the partial indexes, or they are not used.
+        A page is a range of one index, whatever the database thinks of its statistics: the bounds are rows and the
+        order is the whole key, so that no other index will do. The words are those of the partial indexes, too.
         """
 
         def read(strand: Strand, tier: int, after: str, limit: int) -> tuple[list[str], str | None]:
             if strand.kind == "ids":
                 return self._listed(spans.product_ids, tier, after, limit)
-            if strand.kind == "tag":
-                key = product_tags.c.product_id
-                query = select(key).where(product_tags.c.tag_key == strand.name, product_tags.c.tier_rank == tier)
-            else:
-                key = products.c.product_id
-                query = select(key).where(~products.c.retired, products.c.tier_rank == tier)
-                if strand.kind == "category":
-                    query = query.where(products.c.category_key == strand.name)
-            found = list(self._connection.scalars(query.where(key > after).order_by(key).limit(limit)))
+            columns, names = _INDEXES[strand.kind]
+            prefix = [*([strand.name] if names else []), tier]
+            query = select(columns[-1]).where(
+                tuple_(*columns) > tuple_(*map(literal, [*prefix, after])),
+                tuple_(*columns[:-1]) <= tuple_(*map(literal, prefix)),
+            )
+            if strand.kind != "tag":
+                query = query.where(~products.c.retired)
+            found = list(self._connection.scalars(query.order_by(*columns).limit(limit)))
             return found, found[-1] if len(found) == limit else None
 
         return read
@@ -298,9 +299,15 @@ class Book:
         return self._count(select(func.count()).select_from(products), _ID, product_ids)
 
 
+_ID = products.c.product_id
+_INDEXES: dict[str, tuple[list[Column[Any]], bool]] = {
+    "all": ([products.c.tier_rank, _ID], False),
+    "category": ([products.c.category_key, products.c.tier_rank, _ID], True),
+    "tag": ([product_tags.c.tag_key, product_tags.c.tier_rank, product_tags.c.product_id], True),
+}
+"""The columns of the index that a strand is a range of, and whether its first is the strand's name."""
 _FIRST = FanOutRow._fields.index(FIGURES[0])
 _LAST = _FIRST + len(FIGURES)
-_ID = products.c.product_id
 
 
 def _promo(row: Sequence[Any]) -> PromoRow:

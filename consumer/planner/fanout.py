@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import structlog
 
@@ -26,8 +26,10 @@ from consumer.planner.spans import Spans
 from consumer.planner.tables import PLANNED, FanOutRow, milliseconds
 from consumer.stream.types import Handled, Output, Partition, UnavailableError
 
-PAGE_SECONDS = 0.05
-"""What a page should take, about: how long a new product waits behind one at worst."""
+BUSY_SECONDS, CALM_SECONDS = 0.02, 0.1
+"""What a page should take, about, while new products come and while none do: so long one waits behind it at worst."""
+CALM_AFTER = 5.0
+"""Seconds without new products after which none are expected at once."""
 SMALLEST, FIRST = 20, 200
 """Products of the smallest page, and of the first one."""
 AHEAD = 4
@@ -81,6 +83,11 @@ class FanOut:
         self._count = True
         self._ticked: datetime | None = None
         self._told: dict[int, datetime] = {}
+        self._disturbed = monotonic() - CALM_AFTER
+
+    def disturbed(self) -> None:
+        """New products come: whoever comes next shall not wait long."""
+        self._disturbed = monotonic()
 
     def began(self) -> None:
         """There are new fan-outs."""
@@ -212,7 +219,8 @@ class FanOut:
     def _note(self, page: Page, seconds: float) -> None:
         visited = page.row.visited
         if visited:
-            wanted = round(visited * min(2.0, max(0.5, PAGE_SECONDS / max(seconds, 1e-6))))
+            aim = CALM_SECONDS if monotonic() - self._disturbed > CALM_AFTER else BUSY_SECONDS
+            wanted = round(visited * min(2.0, max(0.5, aim / max(seconds, 1e-6))))
             self._size = max(min(SMALLEST, self._options.page), min(wanted, self._options.page))
         for result, number in page.results.items():
             if result == HELD:

@@ -129,6 +129,8 @@ class PlannerHandler:
 
         applied = self._catalog.transaction(apply)
         self._published.remove(published)
+        if batch.changes:
+            self._fan_out.disturbed()
         if applied.fan_outs:
             self._fan_out.began()
         for record, error in applied.given_up:
