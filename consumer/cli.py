@@ -45,6 +45,14 @@ bench_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_app)
+promo_app = typer.Typer(
+    name="promo",
+    help="Promotions: what one would cost, and how far the running ones are.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(promo_app)
 
 FAILED, USAGE, UNAVAILABLE = 1, 2, 3
 
@@ -227,6 +235,41 @@ def generate(
         _fail(str(error), USAGE)
     except command.GenerateError as error:
         _fail(str(error))
+
+
+@promo_app.command("plan")
+def promo_plan(
+    file: Annotated[Path, typer.Argument(help="promo-changed events as for publish, or one JSON object.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say what a promotion would cost, before it is published.
+
+    How many products it touches, how many clips are spliced, dressed and rendered, the GPU hours and their price
+    (planner.gpu_seconds_per_clip, planner.gpu_price_per_hour). Looks at every product; writes nothing.
+    """
+    from consumer.operate import promo as command
+
+    loaded = _settings(config)
+    try:
+        command.plan(loaded, file, json=json)
+    except command.PromoError as error:
+        _fail(str(error), USAGE if error.usage else UNAVAILABLE)
+
+
+@promo_app.command("status")
+def promo_status(config: Config = None, json: Json = False) -> None:
+    """Show the promotions and how far their fan-outs are.
+
+    Products looked at, rate, time left, and the work they led to.
+    """
+    from consumer.operate import promo as command
+
+    loaded = _settings(config)
+    try:
+        command.status(loaded, json=json)
+    except command.PromoError as error:
+        _fail(str(error), USAGE if error.usage else UNAVAILABLE)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from consumer.observe.health import Health
 from consumer.observe.http import HealthServer, PortError
 from consumer.planner.catalog import Catalog
 from consumer.planner.errors import CatalogError
+from consumer.planner.fanout import FanOutOptions
 from consumer.planner.planner import PlannerHandler
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.prompts import Prompts
@@ -210,7 +211,7 @@ class Service:
 
     def _planner_topics(self) -> list[str]:
         topics = self.settings.topics
-        return [topics.product_created, topics.video_ready, topics.video_rejected]
+        return [topics.product_created, topics.promo_changed, topics.video_ready, topics.video_rejected]
 
     def _renderer_topics(self) -> list[str]:
         topics = self.settings.topics
@@ -235,6 +236,8 @@ class Service:
             topics=settings.topics,
             metrics=self.metrics,
             group=self._group(PLANNER),
+            on_demand=settings.planner.long_tail == "on_demand",
+            fan_out=FanOutOptions(page=settings.planner.page),
         )
         options = BatchOptions(records=settings.kafka.batch)
         worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)

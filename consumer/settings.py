@@ -280,6 +280,14 @@ class Planner(_Tree):
 
     templates: Path | None = None
     """A folder of templates of your own, which win over the built-in ones of the same category."""
+    long_tail: Literal["now", "on_demand"] = "now"
+    """When products of tier LONG_TAIL get their clips: at once, or when somebody first asks for one."""
+    page: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """Most products that a promotion's fan-out takes at once; fewer where that would keep new products waiting."""
+    gpu_seconds_per_clip: Annotated[float, Field(ge=0)] = 20.0
+    """What a render costs, for `skureel promo plan`: skureel_engine_seconds_total over skureel_renders_total."""
+    gpu_price_per_hour: Annotated[float, Field(ge=0)] = 2.5
+    """What an hour of your GPU costs, for the same, in a currency of your choice."""
 
 
 class Renderer(_Tree):

@@ -228,6 +228,49 @@ STORE_BYTES = _spec("skureel_store_bytes_total", "counter", ("operation",), "Byt
 PROGRESS = _spec("skureel_last_progress_timestamp_seconds", "gauge", ("role",), "When something was last committed or "
                  "nothing waited, Unix time.", "Far in the past: stuck; see /healthz.")  # fmt: skip
 BUILD_INFO = _spec("skureel_build_info", "gauge", ("version", "engine"), "Always 1.", "None.")
+PROMOS = _spec(
+    "skureel_promos_total",
+    "counter",
+    ("phase",),
+    "Promos that entered a phase, by event or by the clock: WAITING, RUNNING, OVER.",
+    "None.",
+)
+FAN_OUTS = _spec(
+    "skureel_fan_outs_pending",
+    "gauge",
+    (),
+    "Fan-outs of promos that are not finished, of all planners.",
+    "Not falling: see `skureel promo status`, the planners and the database.",
+)
+FAN_OUT_LEFT = _spec(
+    "skureel_fan_out_left_products",
+    "gauge",
+    (),
+    "Products that pending fan-outs have still to look at, as far as they were counted.",
+    "Falls slowly: the database or the broker is the limit; more planners share the work on PostgreSQL.",
+)
+FAN_OUT_PRODUCTS = _spec(
+    "skureel_fan_out_products_total",
+    "counter",
+    ("result",),
+    "Products that fan-outs looked at, by what they came to: RENDER, DRESS, SPLICE, UNCHANGED, FAILED.",
+    "FAILED: the log names product and reason; it keeps its clip until its own event is mended.",
+)
+FAN_OUT_PAGE_SECONDS = _spec(
+    "skureel_fan_out_page_seconds",
+    "histogram",
+    (),
+    "Time to work one page of a fan-out, database included: how long new products wait behind it.",
+    "Above a tenth of a second: see the database, or lower planner.page.",
+    FAST,
+)
+HELD_PLANS = _spec(
+    "skureel_held_plans_total",
+    "counter",
+    (),
+    "Plans of the long tail that were kept without a request.",
+    "None; set planner.long_tail to 'now' to have such clips made at once.",
+)
 
 
 class Metrics:

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.events import EventError, Product, checked_id, utc_now
+from consumer.events import EventError, Product, Promo, checked_id, utc_now
 from consumer.operate.broker import BrokerError, metadata, open_client
 from consumer.settings import Kafka, Settings
 from consumer.stream import headers
@@ -29,8 +29,8 @@ from consumer.stream.types import Output, UnavailableError
 from consumer.wiring import NoBrokerError, bootstrap_of, client_options, open_codec
 
 SOURCE = "/skureel/publish"
-PRODUCT_CREATED = "product-created"
-"""The schema whose events have rules beyond it."""
+RULES = {"product-created": Product.from_avro, "promo-changed": Promo.from_avro}
+"""Schemas whose events have rules beyond them, and who knows those."""
 DELIVERY_SECONDS = 60.0
 """How long the broker may take to acknowledge a record."""
 MAX_RECORD = 1_000_000
@@ -120,8 +120,8 @@ def _tombstone(schema: TopicSchema, value: Mapping[str, Any]) -> Output:
 
 def _event(codec: Codec, schema: TopicSchema, value: Mapping[str, Any]) -> Output:
     datum = from_json(schema.parsed, value, schema.topic)
-    if schema.name == PRODUCT_CREATED:
-        Product.from_avro(datum)
+    if schema.name in RULES:
+        RULES[schema.name](datum)
     field = _key_field(schema)
     key = checked_id(field, str(datum[field]))
     framed, framing = codec.encode(schema.topic, datum)

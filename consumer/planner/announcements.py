@@ -1,4 +1,7 @@
-"""What the renderer announced, as the catalog keeps it: the newest word on each clip. Plans nothing."""
+"""What the renderer announced, as the catalog keeps it: the newest word on each clip, and which bases exist.
+
+Plans nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,24 @@ from collections.abc import Sequence
 from consumer.events import VideoReady
 from consumer.planner.decisions import DUPLICATE, STALE, SUPERSEDED
 from consumer.planner.intake import Announcement
-from consumer.planner.ledger import Ledger
-from consumer.planner.tables import ClipRow, milliseconds, storable
+from consumer.planner.ledger import Layers, Ledger
+from consumer.planner.tables import BaseRow, ClipRow, milliseconds, storable
 
 
 def follow(announcements: Sequence[Announcement], ledger: Ledger) -> Counter[str]:
-    """Keep the newest announcement of each clip; how many were skipped, by reason."""
+    """Keep the newest announcement of each clip; how many were skipped, by reason.
+
+    Of older ones too it is noted which base they prove to exist.
+    """
     skips: Counter[str] = Counter()
-    known = ledger.clip_revisions(sorted({event.product_id for event in announcements}))
+    product_ids = sorted({event.product_id for event in announcements})
+    known = ledger.clip_revisions(product_ids)
+    layers = ledger.layers(product_ids)
     rows: dict[tuple[str, str], ClipRow] = {}
+    bases: list[BaseRow] = []
     for event in announcements:
         key = (event.product_id, event.variant)
+        bases += _bases(event, layers.get(key))
         revision = known.get(key, -1)
         if event.revision <= revision:
             skips[STALE if event.revision < revision else DUPLICATE] += 1
@@ -26,17 +36,32 @@ def follow(announcements: Sequence[Announcement], ledger: Ledger) -> Counter[str
         if key in rows:
             skips[SUPERSEDED] += 1
         known[key] = event.revision
-        rows[key] = _clip_row(event)
+        rows[key] = _clip_row(event, layers.get(key))
     ledger.save_clips([rows[key] for key in sorted(rows)])
+    ledger.save_bases(bases)
     return skips
 
 
-def _clip_row(event: Announcement) -> ClipRow:
-    status, clip_id, digest = "REJECTED", None, None
+def _bases(event: Announcement, planned: Layers | None) -> list[BaseRow]:
+    """The bases that an announcement proves to exist: the one it names, and the one its recipe was planned with.
+
+    They differ where the photo's digest became known, or a first attempt was rejected; both lead to the same file.
+    """
+    if not isinstance(event, VideoReady) or event.lineage is None:
+        return []
+    digests = [storable(event.lineage.base_digest)]
+    if planned and planned.base and planned.clip == event.lineage.recipe_digest:
+        digests.append(planned.base)
+    return [BaseRow(event.product_id, event.variant, each) for each in digests]
+
+
+def _clip_row(event: Announcement, planned: Layers | None) -> ClipRow:
+    status, clip_id, digest, body = "REJECTED", None, None, None
     if isinstance(event, VideoReady):
         status = event.status
         clip_id = storable(event.clip.clip_id) if event.clip else None
         digest = event.lineage.recipe_digest if event.lineage else None
+        body = planned.body if planned and digest and planned.clip == digest else None
     else:
         digest = event.recipe_digest
     return ClipRow(
@@ -47,4 +72,5 @@ def _clip_row(event: Announcement) -> ClipRow:
         clip_id,
         storable(digest) if digest else None,
         milliseconds(event.occurred_at),
+        body,
     )

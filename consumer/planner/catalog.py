@@ -45,8 +45,10 @@ class Catalog:
         self._limit = LIMIT * timeout
 
     @classmethod
-    def open(cls, url: str, timeout: float = 10.0) -> Self:
+    def open(cls, url: str, timeout: float = 10.0, *, migrate: bool = True) -> Self:
         """Connect and bring the tables up to date; ready afterwards. Safe when several planners start at once.
+
+        Without ``migrate`` the tables must be those of this release already: for who only looks.
 
         ``url`` is SQLAlchemy's (``sqlite:///file``, ``postgresql+psycopg://…``); ``timeout`` is what a connection or
         a statement may take, in seconds. Raises CatalogError when the URL or the database's version is not one
@@ -61,7 +63,7 @@ class Catalog:
         catalog = cls(engine, dialect, timeout)
         try:
             with dialect.migration(engine) as connection:
-                schema.upgrade(connection)
+                (schema.upgrade if migrate else schema.check)(connection)
         except (DBAPIError, PoolTimeoutError) as error:
             catalog.close()
             raise catalog._translated(error) from None

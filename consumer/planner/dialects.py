@@ -80,6 +80,12 @@ class Dialect(Protocol):
         """Run ``change`` on the rows whose ``column`` is one of ``ids``."""
         ...
 
+    def lock(self, connection: Connection, table: Table, *, alone: bool) -> None:
+        """Hold ``table``'s lock until the transaction ends: shared with all that share it, or alone. Comes first in a
+        transaction: what it then reads is what those before it left.
+        """
+        ...
+
     def conflict(self, error: DBAPIError) -> bool:
         """True when the transaction lost against another one and may be tried again."""
         ...
@@ -93,6 +99,8 @@ def _on_conflict(table: Table) -> str:
     """The tail of an upsert: every column that is not of the key takes the new value."""
     keys = ", ".join(column.name for column in table.primary_key)
     values = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
+    if not values:
+        return f"ON CONFLICT ({keys}) DO NOTHING"
     return f"ON CONFLICT ({keys}) DO UPDATE SET {values}"
 
 
@@ -158,6 +166,9 @@ class Sqlite:
             marks = ", ".join("?" * len(table.columns))
             insert = f"INSERT INTO {table.name} ({_names(table)}) VALUES ({marks}) {_on_conflict(table)}"  # noqa: S608
             connection.exec_driver_sql(insert, list(rows))
+
+    def lock(self, connection: Connection, table: Table, *, alone: bool) -> None:
+        """Nothing to do: every transaction is the only writer."""
 
     def conflict(self, error: DBAPIError) -> bool:  # noqa: ARG002 - see Dialect
         """Never: writers queue for the file."""
@@ -237,6 +248,13 @@ class Postgres:
             insert = f"INSERT INTO {table.name} ({_names(table)}) SELECT * FROM unnest({arrays}) "  # noqa: S608
             columns = tuple(list(column) for column in zip(*rows, strict=True))
             connection.exec_driver_sql(insert + _on_conflict(table), columns)
+
+    def lock(self, connection: Connection, table: Table, *, alone: bool) -> None:
+        """See ``Dialect``. The table's lock and not a row's: it is fair, so that one who wants it alone is not kept out
+        by ever new ones who share it, and LOCK takes no snapshot, so that who waited for it sees what was waited for.
+        """
+        mode = "EXCLUSIVE" if alone else "ROW SHARE"
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN {mode} MODE")
 
     def conflict(self, error: DBAPIError) -> bool:
         """See ``Dialect``."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from consumer.events import EventError, Product, VideoReady, VideoRejected, checked_id
+from consumer.events import EventError, Product, Promo, VideoReady, VideoRejected, checked_id
 from consumer.planner import payload
 from consumer.planner.decisions import TOMBSTONE, Change
 from consumer.settings import Topics
@@ -30,8 +30,10 @@ log = structlog.get_logger(__name__)
 class Batch:
     """What a batch of records says."""
 
-    changes: dict[str, list[Change]] = field(default_factory=dict)
+    changes: dict[str, list[Change[Product]]] = field(default_factory=dict)
     """By product, each product's in the order they were read."""
+    promos: dict[str, list[Change[Promo]]] = field(default_factory=dict)
+    """By promo, each promo's in the order they were read."""
     announcements: list[Announcement] = field(default_factory=list)
     given_up: list[Output] = field(default_factory=list)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -82,6 +84,9 @@ class Intake:
                 batch.changes[product_id] = [change]
             else:
                 changes.append(change)
+        elif record.topic == topics.promo_changed:
+            promo_change, promo_id = self._promo(record)
+            batch.promos.setdefault(promo_id, []).append(promo_change)
         elif record.value is None:
             batch.skips[TOMBSTONE] += 1
         elif record.topic == topics.video_ready:
@@ -91,34 +96,42 @@ class Intake:
         else:
             raise EventError("topic", f"{record.topic} is not one that the planner reads")
 
-    def _product(self, record: Record) -> tuple[Change, str]:
+    def _product(self, record: Record) -> tuple[Change[Product], str]:
         if record.value is None:
-            return Change(None, b"", record), checked_id("key", _key_text(record))
+            return Change(None, b"", record), checked_id("key", _key_text(record, "product_id"))
         value = self._codec.decode(record.topic, record.value, record.headers)
         product = Product.from_avro(value)
-        _check_key(record, product.product_id)
+        _check_key(record, "product_id", product.product_id)
         return Change(product, payload.dump(value), record), product.product_id
+
+    def _promo(self, record: Record) -> tuple[Change[Promo], str]:
+        if record.value is None:
+            return Change(None, b"", record), checked_id("key", _key_text(record, "promo_id"))
+        value = self._codec.decode(record.topic, record.value, record.headers)
+        promo = Promo.from_avro(value)
+        _check_key(record, "promo_id", promo.promo_id)
+        return Change(promo, payload.dump_promo(value), record), promo.promo_id
 
     def _announced(self, record: Record, value: bytes, kind: type[VideoReady | VideoRejected]) -> Announcement:
         event = kind.from_avro(self._codec.decode(record.topic, value, record.headers))
         checked_id("product_id", event.product_id)
         checked_id("variant", event.variant)
-        _check_key(record, event.product_id)
+        _check_key(record, "product_id", event.product_id)
         return event
 
 
-def _key_text(record: Record) -> str:
+def _key_text(record: Record, name: str) -> str:
     """The key as text. Raises EventError."""
     if record.key is None:
-        raise EventError("key", "missing: records are keyed by product_id")
+        raise EventError("key", f"missing: records are keyed by {name}")
     try:
         return record.key.decode()
     except UnicodeDecodeError as error:
         raise EventError("key", f"not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _check_key(record: Record, product_id: str) -> None:
-    """Records of one product must be in one partition, or their order is lost: so the key must be the id."""
-    if record.key != product_id.encode():
-        found = _key_text(record)
-        raise EventError("key", f"{found[:80]!r} is not the product_id {product_id[:80]!r}")
+def _check_key(record: Record, name: str, identity: str) -> None:
+    """Records of one product or promo must be in one partition, or their order is lost: so the key must be the id."""
+    if record.key != identity.encode():
+        found = _key_text(record, name)
+        raise EventError("key", f"{found[:80]!r} is not the {name} {identity[:80]!r}")

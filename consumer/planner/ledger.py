@@ -1,26 +1,36 @@
-"""What may be done to the catalog inside one transaction. Decides nothing; see ``decisions`` for that."""
+"""What may be done to the catalog inside one transaction. Decides nothing; see ``decisions`` for that.
+
+Promos and fan-outs have a part of their own: ``book``.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
+from consumer.planner.book import Book
 from consumer.planner.dialects import Dialect
+from consumer.planner.made import Made
 from consumer.planner.tables import (
     PLANNED,
     REQUESTED,
+    BaseRow,
     BatchRow,
     ClipRow,
     PlanRow,
     ProductRow,
     Retirement,
+    TagRow,
+    bases,
     batches,
     clips,
     plans,
+    product_tags,
     products,
 )
 
@@ -42,6 +52,17 @@ class Known(NamedTuple):
     body_digest: str | None
     recipe_digest: str | None
     batch: str | None
+    held: bool = False
+    tags: str = "[]"
+    tier_rank: int = 1
+
+
+class Layers(NamedTuple):
+    """The digests of a plan: what an announcement of its recipe says about."""
+
+    base: str | None
+    body: str | None
+    clip: str | None
 
 
 class Request(NamedTuple):
@@ -70,6 +91,8 @@ class Ledger:
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self._connection = connection
         self._dialect = dialect
+        self.book = Book(connection, dialect)
+        """Promos and fan-outs."""
 
     def known(self, product_ids: Sequence[str], variant: str) -> dict[str, Known]:
         """What is known of those of ``product_ids`` that are known at all."""
@@ -87,9 +110,32 @@ class Ledger:
             plans.c.body_digest,
             plans.c.recipe_digest,
             plans.c.batch,
+            plans.c.held,
+            products.c.tags,
+            products.c.tier_rank,
         ).select_from(products.outerjoin(plans, both))
         found = self._dialect.select(self._connection, query, products.c.product_id, product_ids)
-        return {row[0]: Known._make((*row[1:6], row[6] or 0, *row[7:])) for row in found}
+        return {row[0]: Known._make((*row[1:6], row[6] or 0, *row[7:12], bool(row[12]), *row[13:])) for row in found}
+
+    def layers(self, product_ids: Sequence[str]) -> dict[tuple[str, str], Layers]:
+        """The digests of the plans of ``product_ids``, by product and variant."""
+        query = select(
+            plans.c.product_id, plans.c.variant, plans.c.base_digest, plans.c.body_digest, plans.c.recipe_digest
+        )
+        found = self._dialect.select(self._connection, query, plans.c.product_id, product_ids)
+        return {(row[0], row[1]): Layers(*row[2:]) for row in found}
+
+    def made(self, product_ids: Sequence[str], variant: str) -> dict[str, Made]:
+        """Which layers of the clips of ``product_ids`` are known to be in the store, where any are."""
+        query = select(bases.c.product_id, bases.c.base_digest).where(bases.c.variant == variant)
+        known: defaultdict[str, set[str]] = defaultdict(set)
+        for row in self._dialect.select(self._connection, query, bases.c.product_id, product_ids):
+            known[row[0]].add(row[1])
+        query = select(clips.c.product_id, clips.c.body_digest).where(clips.c.variant == variant)
+        shown = clips.c.status == "READY"
+        found = self._dialect.select(self._connection, query.where(shown), clips.c.product_id, product_ids)
+        bodies = {row[0]: row[1] for row in found}
+        return {name: Made(bases=frozenset(known[name]), body=bodies.get(name)) for name in known.keys() | bodies}
 
     def planned(self) -> list[Batch]:
         """The batches whose requests may not have been published: few, those in flight and those a crash left."""
@@ -113,9 +159,26 @@ class Ledger:
         found = self._dialect.select(self._connection, query, plans.c.product_id, product_ids)
         return [Request(*row) for row in found if row[5] in wanted]
 
+    def requests_of(self, row: BatchRow) -> list[Request]:
+        """The stored requests of a batch."""
+        return self.requests(json.loads(row.product_ids), {row.id})
+
     def save_products(self, rows: Sequence[ProductRow]) -> None:
         """Insert or replace."""
         self._dialect.upsert(self._connection, products, rows)
+
+    def save_tags(self, gone: Sequence[TagRow], come: Sequence[TagRow]) -> None:
+        """Which tags lead to which products."""
+        if gone:
+            columns = product_tags.c
+            row = and_(
+                columns.tag_key == bindparam("tag_key_"),
+                columns.tier_rank == bindparam("tier_rank_"),
+                columns.product_id == bindparam("product_id_"),
+            )
+            values = [{f"{name}_": value for name, value in row._asdict().items()} for row in sorted(gone)]
+            self._connection.execute(delete(product_tags).where(row), values)
+        self._dialect.upsert(self._connection, product_tags, sorted(come))
 
     def retire(self, rows: Sequence[Retirement]) -> None:
         """Mark products as retired, and keep what else is known of them."""
@@ -138,9 +201,17 @@ class Ledger:
         self._dialect.upsert(self._connection, plans, rows)
 
     def move_plans(self, product_ids: Sequence[str], variant: str, batch: str) -> None:
-        """Let the plans of ``product_ids`` belong to ``batch``, which publishes them again."""
-        change = update(plans).where(plans.c.variant == variant).values(batch=batch)
+        """Let the plans of ``product_ids`` belong to ``batch``, which publishes them (again)."""
+        change = update(plans).where(plans.c.variant == variant).values(batch=batch, held=False)
         self._dialect.change(self._connection, change, plans.c.product_id, product_ids)
+
+    def touch_plans(self, product_ids: Sequence[str], variant: str) -> None:
+        """Write the plans of ``product_ids`` as they are: whoever wrote one of them meanwhile, or is about to, decides
+        anew. Who leaves a plan as it is because of what a product has become says so by this.
+        """
+        if product_ids:
+            change = update(plans).where(plans.c.variant == variant).values(revision=plans.c.revision)
+            self._dialect.change(self._connection, change, plans.c.product_id, product_ids)
 
     def add_batch(self, row: BatchRow) -> None:
         """Insert."""
@@ -168,8 +239,13 @@ class Ledger:
         same = (clips.c.product_id == plans.c.product_id) & (clips.c.variant == plans.c.variant)
         query = select(plans.c.product_id).select_from(plans.outerjoin(clips, same))
         missing = clips.c.revision.is_(None) | (clips.c.revision < plans.c.revision)
-        return list(self._connection.scalars(query.where(missing).distinct().order_by(plans.c.product_id)))
+        query = query.where(missing, ~plans.c.held)
+        return list(self._connection.scalars(query.distinct().order_by(plans.c.product_id)))
 
     def save_clips(self, rows: Sequence[ClipRow]) -> None:
         """Insert or replace."""
         self._dialect.upsert(self._connection, clips, rows)
+
+    def save_bases(self, rows: Iterable[BaseRow]) -> None:
+        """Insert what is not there yet."""
+        self._dialect.upsert(self._connection, bases, sorted(set(rows)))

@@ -15,7 +15,6 @@ from consumer.stream.headers import incoming, outgoing
 from consumer.stream.types import Headers, Output, Record
 from model.recipe import Digests, Recipe
 
-CE_TYPE = "skureel.clip-render"
 CE_SOURCE = "/skureel/planner"
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
@@ -60,8 +59,17 @@ class Outbox:
 
     def __init__(self, codec: Codec, topics: Topics, variant: str) -> None:
         self._codec = codec
-        self._topics = topics
         self._variant = variant
+        self._lanes = {
+            (Work.RENDER, False): (topics.clip_render, "skureel.clip-render"),
+            (Work.RENDER, True): (topics.clip_render_bulk, "skureel.clip-render-bulk"),
+            (Work.RETIRE, False): (topics.clip_render, "skureel.clip-render"),
+            **dict.fromkeys(
+                [(work, bulk) for work in (Work.DRESS, Work.SPLICE) for bulk in (False, True)],
+                (topics.clip_dress, "skureel.clip-dress"),
+            ),
+        }
+        """Topic and CloudEvents type by the work and by who asks: a product's own record, or a fan-out (bulk)."""
 
     def plan(
         self,
@@ -73,16 +81,18 @@ class Outbox:
         digests: Digests | None,
         captions: tuple[str, ...] = (),
         cause: Cause,
-        source: Record,
         batch: str,
         now: datetime,
+        source: Record | None = None,
+        bulk: bool = False,
+        held: bool = False,
     ) -> tuple[PlanRow, Output]:
         """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
 
-        ``source`` is the record that led to it, whose trace goes on in the request. ``captions`` are for whatever draws
-        in the engine's stead, and no part of the recipe.
+        ``source`` is the record that led to it, whose trace goes on in the request; a fan-out has none. ``captions``
+        are for whatever draws in the engine's stead, and no part of the recipe.
         """
-        topic = self._topics.clip_render
+        topic, kind = self._lanes[work, bulk]
         identity = request_id(product_id, self._variant, revision)
         request = ClipRequest(
             request_id=identity,
@@ -96,8 +106,8 @@ class Outbox:
             requested_at=now,
         )
         value, content = self._codec.encode(topic, _named(request.to_avro()))
-        trace = incoming(source.headers).trace if source.headers else None
-        headers = outgoing(content, ce_id=identity, ce_type=CE_TYPE, source=CE_SOURCE, time=now, parent=trace)
+        trace = incoming(source.headers).trace if source and source.headers else None
+        headers = outgoing(content, ce_id=identity, ce_type=kind, source=CE_SOURCE, time=now, parent=trace)
         base, body, clip = digests or (None, None, None)
         row = PlanRow(
             product_id,
@@ -112,5 +122,6 @@ class Outbox:
             pack(headers),
             batch,
             milliseconds(now),
+            held,
         )
         return row, Output(topic, product_id.encode(), value, headers, source)

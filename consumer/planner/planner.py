@@ -6,15 +6,14 @@ stream loop publishes what ``handle`` returns in one transaction with the offset
 How no request is lost: a plan's row and its batch, state ``planned``, are committed before the request is
 published. Whoever finds a plan whose batch is still ``planned`` publishes its request again, with the same number
 and id, which the renderer knows: at ``assigned``, and whenever a record of that product comes by, which it does
-when a crash left the source offsets uncommitted.
+when a crash left the source offsets uncommitted. A page of a fan-out belongs to one of our partitions in this.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from time import perf_counter
@@ -22,14 +21,19 @@ from time import perf_counter
 import structlog
 
 from consumer.events import utc_now
-from consumer.observe.metrics import DEAD_LETTERS, PLAN_SECONDS, PLANS, SKIPS, Metrics
-from consumer.planner.application import Application, Applied, Composer
+from consumer.observe.metrics import DEAD_LETTERS, HELD_PLANS, PLAN_SECONDS, PLANS, PROMOS, SKIPS, Metrics
+from consumer.planner.application import Application, Applied
 from consumer.planner.catalog import Catalog
+from consumer.planner.drafts import Drafter
+from consumer.planner.fanout import FanOut, FanOutOptions
 from consumer.planner.intake import PLAN, Batch, Intake
 from consumer.planner.ledger import Ledger
 from consumer.planner.outbox import Outbox, stored
+from consumer.planner.page import Pager
+from consumer.planner.published import Published
 from consumer.planner.recipes import Planning
 from consumer.planner.tables import milliseconds
+from consumer.planner.words import Composer
 from consumer.settings import Topics
 from consumer.stream.codec import Codec
 from consumer.stream.types import Handled, Output, Partition, Record
@@ -37,32 +41,11 @@ from consumer.stream.types import Handled, Output, Partition, Record
 ROLE = "planner"
 KEEP = timedelta(days=1)
 """How long published batches are kept, for whoever looks into what happened."""
+KEEP_FAN_OUTS = timedelta(days=30)
+"""How long fan-outs that ended are kept: `skureel promo status` shows them."""
 PRUNE_EVERY = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
-
-
-class _Published:
-    """Batches that were published and whose rows do not say so yet. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ids: set[str] = set()
-
-    def add(self, ids: Iterable[str]) -> None:
-        """Remember, until the next transaction writes it down."""
-        with self._lock:
-            self._ids.update(ids)
-
-    def ids(self) -> list[str]:
-        """A copy, sorted: two planners that lock rows in one order do not wait for each other in a circle."""
-        with self._lock:
-            return sorted(self._ids)
-
-    def remove(self, ids: Iterable[str]) -> None:
-        """They are written down."""
-        with self._lock:
-            self._ids.difference_update(ids)
 
 
 class PlannerHandler:
@@ -79,6 +62,8 @@ class PlannerHandler:
         metrics: Metrics,
         group: str,
         clock: Callable[[], datetime] = utc_now,
+        on_demand: bool = False,
+        fan_out: FanOutOptions | None = None,
     ) -> None:
         self.instance = secrets.token_hex(8)
         """Names this planner in the batches it makes."""
@@ -87,8 +72,19 @@ class PlannerHandler:
         self._clock = clock
         self._intake = Intake(codec, topics, group)
         outbox = Outbox(codec, topics, planning.variant)
-        self._application = Application(prompts, planning, outbox, clock, self.instance)
-        self._published = _Published()
+        drafter = Drafter(prompts, planning, on_demand)
+        self._application = Application(drafter, outbox, clock, self.instance)
+        self._published = Published()
+        self._fan_out = FanOut(
+            catalog=catalog,
+            pager=Pager(drafter, outbox, clock, self.instance),
+            running=self._application.running,
+            published=self._published,
+            metrics=metrics,
+            clock=clock,
+            instance=self.instance,
+            options=fan_out or FanOutOptions(),
+        )
         self._batches = 0
         self._prune_at = clock() + PRUNE_EVERY
 
@@ -129,16 +125,23 @@ class PlannerHandler:
         published = self._published.ids()
 
         def apply(ledger: Ledger) -> Applied:
-            ledger.requested(published)
-            return self._application.apply(batch, batch_id, ledger)
+            return self._application.apply(batch, batch_id, published, ledger)
 
         applied = self._catalog.transaction(apply)
         self._published.remove(published)
+        if batch.changes:
+            self._fan_out.disturbed()
+        if applied.fan_outs:
+            self._fan_out.began()
         for record, error in applied.given_up:
             self._intake.give_up(batch, record, PLAN, error)
         self._count(batch, applied, perf_counter() - started)
-        made = applied.plans or applied.repeated
-        return Handled([*batch.given_up, *applied.outputs], partial(self._published.add, [batch_id]) if made else None)
+        made = partial(self._published.add, [batch_id]) if applied.published else None
+        return Handled([*batch.given_up, *applied.outputs], made)
+
+    def background(self, held: Collection[Partition]) -> Handled | None:
+        """A piece of a fan-out, or of what the clock has due. Raises UnavailableError."""
+        return self._fan_out.piece(held)
 
     def idle(self) -> None:
         """Write down which batches were published, and forget old ones. Raises UnavailableError."""
@@ -152,6 +155,7 @@ class PlannerHandler:
             ledger.requested(published)
             if prune:
                 ledger.prune(milliseconds(now - KEEP))
+                ledger.book.prune(milliseconds(now - KEEP_FAN_OUTS))
 
         self._catalog.transaction(tidy)
         self._published.remove(published)
@@ -163,6 +167,10 @@ class PlannerHandler:
         skips = batch.skips + applied.skips
         for work, number in works.items():
             self._metrics.inc(PLANS, number, work=work)
+        for phase, number in applied.phases.items():
+            self._metrics.inc(PROMOS, number, phase=phase)
+        if held := sum(plan.held for plan in applied.plans):
+            self._metrics.inc(HELD_PLANS, held)
         for reason, number in skips.items():
             self._metrics.inc(SKIPS, number, role=ROLE, reason=reason)
         for (topic, stage), number in batch.losses.items():

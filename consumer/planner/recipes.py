@@ -1,40 +1,20 @@
-"""From a product and its composed words to a Recipe: pure functions. Knows no database, no topic and no template."""
+"""From a product, its composed words and the promo it shows to a Recipe: pure functions.
+
+Knows no database, no topic and no template.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from consumer.events import Image, Product
+from consumer.events import Image, Product, Promo
+from consumer.planner.creatives import dressed, phrased
+from consumer.planner.words import Words
 from model.engine import EngineSpec, Shape, Size, shape_for
 from model.recipe import Dressing, Encoding, Mode, Overlays, Photo, Recipe, RecipeError, Scene
 
 MAIN = "MAIN"
-
-
-class Words(Protocol):
-    """What a template made of a product."""
-
-    @property
-    def prompt(self) -> str:
-        """What is to be seen."""
-        ...
-
-    @property
-    def negative_prompt(self) -> str:
-        """What is not."""
-        ...
-
-    @property
-    def captions(self) -> tuple[str, ...]:
-        """Words the engine may draw, title first."""
-        ...
-
-    @property
-    def locale(self) -> str:
-        """The language of all of them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +35,7 @@ class Planning:
     producer: str | None = None
     variant: str = "default"
     dressing: Dressing = field(init=False)
-    """The same for all products while there is no promo: made once, so that its digest is made once too."""
+    """The same for all products that show no promo: made once, so that its digest is made once too."""
     base: Shape = field(init=False)
     """The base clip that the engine makes, from which the output is cropped and scaled."""
 
@@ -108,13 +88,15 @@ def photo_of(product: Product) -> Photo | None:
     return Photo(url=image.url, sha256=image.sha256.lower() if image.sha256 else None) if image else None
 
 
-def recipe_of(product: Product, words: Words, planning: Planning) -> Recipe:
+def recipe_of(product: Product, words: Words, planning: Planning, promo: Promo | None = None) -> Recipe:
     """Everything that decides the product's clip. Raises RecipeError when the photo's digest is not one, or missing.
 
     What the engine does not use does not enter: a photo or a caption it cannot show must not cost a new clip.
     """
     engine = planning.engine
     mode = mode_of(product, planning)
+    if promo is not None:
+        words = phrased(words, promo.creative)
     return Recipe(
         scene=Scene(
             mode=mode,
@@ -134,5 +116,5 @@ def recipe_of(product: Product, words: Words, planning: Planning) -> Recipe:
             engine=engine.name,
             engine_revision=engine.revision,
         ),
-        dressing=planning.dressing,
+        dressing=dressed(planning.dressing, promo.creative, product.locale) if promo else planning.dressing,
     )

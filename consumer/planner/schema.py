@@ -26,12 +26,30 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_heads()
+    current = _current(connection, scripts)
+    if current != set(scripts.get_heads()):
+        command.upgrade(config, "head")
+
+
+def check(connection: Connection) -> None:
+    """Raises CatalogError unless the tables are those of this release. Changes nothing."""
+    scripts = ScriptDirectory(str(FOLDER))
+    current = _current(connection, scripts)
+    if current != set(scripts.get_heads()):
+        found = f"at version {', '.join(sorted(current))}" if current else "without our tables"
+        raise CatalogError(
+            f"the database is {found}, and this release works with {scripts.get_current_head()}: "
+            "start `skureel run --role planner` of this release once"
+        )
+
+
+def _current(connection: Connection, scripts: ScriptDirectory) -> set[str]:
+    """The versions that the tables are at. Raises CatalogError when this release does not know one of them."""
+    current = set(MigrationContext.configure(connection).get_current_heads())
     known = {script.revision for script in scripts.walk_revisions()}
-    if newer := sorted(set(current) - known):
+    if newer := sorted(current - known):
         raise CatalogError(
             f"the database is at version {', '.join(newer)}, which this release does not know (it knows up to "
             f"{scripts.get_current_head()}): it was written by a newer release; run that one, or give another database"
         )
-    if set(current) != set(scripts.get_heads()):
-        command.upgrade(config, "head")
+    return current

@@ -9,7 +9,6 @@ import contextlib
 import gc
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from consumer.observe.metrics import DEAD_LETTERS, OUTAGES, PAUSED, Metrics
 from consumer.stream.backoff import Backoff
 from consumer.stream.deadletter import dead_letter
 from consumer.stream.errors import PoisonError
+from consumer.stream.failures import place
+from consumer.stream.telling import together
 from consumer.stream.types import (
     BatchHandler,
     Handled,
@@ -31,6 +32,7 @@ from consumer.stream.types import (
     Settlement,
     Settler,
     UnavailableError,
+    WorksInBackground,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class BatchOptions:
     """Pause between two calls of the handler's ``idle`` while nothing waits."""
     close: float = 30.0
     """How long the end waits for a handler that does not return; its thread is a daemon and is left behind then."""
+    pieces: int = 2
+    """Pieces of background work that may be unpublished at once: one to publish, one to work on."""
     breaker: int = 1_000
     """So many poisonous records in a row are not the records' fault: the loop stops instead of emptying the topic."""
 
@@ -81,6 +85,9 @@ class BatchWorker:
         self._arrived: list[Partition] = []
         self._recovering: list[Partition] = []
         self._held = 0
+        self._partitions: set[Partition] = set()
+        self._pieces = 0
+        self._more = False
         self._busy = False
         self._draining = self._closing = False
         self._out: str | None = None
@@ -112,12 +119,14 @@ class BatchWorker:
         """See Worker."""
         with self._changed:
             self._arrived.extend(partitions)
+            self._partitions.update(partitions)
             self._changed.notify_all()
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """See Worker."""
         gone = set(partitions)
         with self._changed:
+            self._partitions -= gone
             self._arrived = [partition for partition in self._arrived if partition not in gone]
             self._recovering = [partition for partition in self._recovering if partition not in gone]
             self._current = [lease for lease in self._current if lease.partition not in gone]
@@ -192,7 +201,8 @@ class BatchWorker:
             self._recover(arrived)
         elif self._current:
             self._work()
-        else:
+            self._background()
+        elif not self._background():
             self._rest()
         return True
 
@@ -269,7 +279,7 @@ class BatchWorker:
                     callbacks.append(handled.committed)
         for letter in letters:
             self._count(letter)
-        return Handled(outputs, _all(callbacks))
+        return Handled(outputs, together(callbacks))
 
     def _poisonous(self, record: Record, error: Exception) -> Output:
         """The dead letter of a record that raises even alone. Raises PoisonError when there were too many in a row."""
@@ -281,7 +291,7 @@ class BatchWorker:
             offset=record.offset,
             error=str(error),
             kind=type(error).__name__,
-            at=_place(error),
+            at=place(error),
         )
         if self._poison >= self.options.breaker:
             raise PoisonError(
@@ -297,6 +307,34 @@ class BatchWorker:
             DEAD_LETTERS, role=self.role, topic=letter.cause.topic, stage=(stage or b"").decode(errors="replace")
         )
 
+    def _background(self) -> bool:
+        """A piece of the handler's own work, if it has any and the last pieces are published. True when it did one."""
+        handler = self.handler
+        with self._changed:
+            self._more = False
+            if not isinstance(handler, WorksInBackground) or self._pieces >= self.options.pieces or self._ends:
+                self._more = self._pieces > 0
+                return False
+            held = frozenset(self._partitions)
+        try:
+            handled = self._insist(lambda: handler.background(held), lambda: not (self._waiting or self._arrived))
+        except _GoneError:
+            return False
+        if handled is None:
+            return False
+        if handled.outputs or handled.committed:
+            with self._changed:
+                self._pieces += 1
+            told = together([each for each in (handled.committed, self._published) if each is not None])
+            self._loop.settle([Settlement(None, handled.outputs, told)])
+        return True
+
+    def _published(self) -> None:
+        """A piece of background work was committed."""
+        with self._changed:
+            self._pieces -= 1
+            self._changed.notify_all()
+
     def _rest(self) -> None:
         """Nothing waits: the handler's background duties, then a pause until something does."""
         with contextlib.suppress(_GoneError):
@@ -304,9 +342,12 @@ class BatchWorker:
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self._waiting or self._arrived or self._closing or self._draining, self.options.idle
-            )
+            self._changed.wait_for(self._stirs, self.options.idle)
+
+    def _stirs(self) -> bool:
+        """Whether a rest is over: there is something to do, or room for it."""
+        room = self._more and self._pieces < self.options.pieces
+        return bool(room or self._waiting or self._arrived or self._ends)
 
     def _insist(self, call: Callable[[], T], still: Callable[[], bool]) -> T:
         """Call until nothing is out. Raises _GoneError when meanwhile the work is not ours any more."""
@@ -354,21 +395,3 @@ class BatchWorker:
 
 class _GoneError(Exception):
     """Raised inside when work stopped being ours while something it needs was out."""
-
-
-def _place(error: BaseException) -> str:
-    """File and line that raised. Not the whole trace: its frames hold the batch, and there may be many of these."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-
-
-def _all(callbacks: list[Callable[[], None]]) -> Callable[[], None] | None:
-    """One callback for several."""
-    if len(callbacks) < 2:
-        return callbacks[0] if callbacks else None
-
-    def call() -> None:
-        for callback in callbacks:
-            callback()
-
-    return call

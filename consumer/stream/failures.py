@@ -1,7 +1,8 @@
-"""What to do about an error of the client library: decided by its flags, in this one place."""
+"""What to do about an error of the client library, decided by its flags in this one place; and where one was raised."""
 
 from __future__ import annotations
 
+import traceback
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException
@@ -67,3 +68,9 @@ def stops_consumer(error: KafkaError) -> bool:
     A fatal one comes as an event whose code says so, without the flag (a broker without the group protocol asked for).
     """
     return bool(error.fatal()) or error.code() in FORBIDDEN or error.code() == KafkaError._FATAL  # noqa: SLF001
+
+
+def place(error: BaseException) -> str:
+    """File and line that raised. Not the whole trace: its frames hold the batch, and there may be many of these."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -195,3 +195,17 @@ class BatchHandler(Protocol):
         May raise UnavailableError.
         """
         ...
+
+
+@runtime_checkable
+class WorksInBackground(Protocol):
+    """A batch handler with long work of its own, that no record waits for and no offset is kept of."""
+
+    def background(self, held: Collection[Partition]) -> Handled | None:
+        """One piece of it, bounded in time, for records wait meanwhile; None when there is nothing to do now.
+
+        Called on the handler's thread after every batch, and again and again while no records wait, as long as few
+        pieces are unpublished. Its outputs are published in a transaction without offsets: what a crash leaves
+        unpublished the handler must find again. ``held`` are the partitions held now. May raise UnavailableError.
+        """
+        ...

@@ -116,7 +116,7 @@ def test_health_pages_tell_the_truth(world: Make) -> None:
         assert json.loads(process.get("/readyz")[1]) is not None
         page = process.get("/metrics")[1]
         assert 'skureel_build_info{engine="test"' in page
-        until(lambda: process.metric("skureel_assigned_partitions") == 24, 30, process.tail)
+        until(lambda: process.metric("skureel_assigned_partitions") == 28, 30, process.tail)
 
 
 def test_a_retired_product_loses_its_alias_and_gets_it_back_when_it_returns(world: Make) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from consumer.events import ClipRequest, Product, Work
+from consumer.events import ClipRequest, Product, Promo, Work
 from consumer.planner.recipes import mode_of, recipe_of
 from consumer.stream.types import Record
 from tests.integration.planner.world import TOPICS, World
@@ -25,6 +25,8 @@ class Life:
     changes: int = 0
     """Plans that somebody makes who takes one record at a time."""
     digests: set[str] = field(default_factory=set)
+    product: Product | None = None
+    """The newest revision of it."""
 
 
 def recipe_digest(world: World, product: Product) -> str:
@@ -58,6 +60,7 @@ def _live(world: World, found: defaultdict[str, Life], record: Record) -> None:
         life.changes += digest != life.wanted
         life.revision, life.wanted, life.retired = product.revision, digest, False
         life.digests.add(digest)
+        life.product = product
 
 
 def content(request: ClipRequest) -> str:
@@ -99,3 +102,81 @@ def check(world: World, *, one_by_one: bool = False) -> None:
             assert revision == life.changes
             assert set(seen) == set(range(1, revision + 1))
     assert world.waiting() == []
+
+
+@dataclass(slots=True)
+class Campaign:
+    """A promo as the log alone tells it."""
+
+    revision: int = -1
+    retired: bool = False
+    promo: Promo | None = None
+
+
+def campaigns(world: World) -> dict[str, Campaign]:
+    """The log of promos read once, in order."""
+    found: defaultdict[str, Campaign] = defaultdict(Campaign)
+    for (topic, _), records in world.log.items():
+        if topic != TOPICS.promo_changed:
+            continue
+        for record in records:
+            assert record.key is not None
+            campaign = found[record.key.decode()]
+            if record.value is None:
+                campaign.retired = True
+                continue
+            promo = Promo.from_avro(world.codec.decode(record.topic, record.value, record.headers))
+            if promo.revision > campaign.revision or (campaign.retired and promo.revision == campaign.revision):
+                campaign.revision, campaign.retired, campaign.promo = promo.revision, False, promo
+    return dict(found)
+
+
+def shown(world: World, product: Product) -> Promo | None:
+    """The promo that a product shows now: looked for one by one, in the words of the contract."""
+    now = world.now()
+    best: Promo | None = None
+    for campaign in campaigns(world).values():
+        promo = campaign.promo
+        if promo is None or campaign.retired or promo.status != "ACTIVE":
+            continue
+        if (promo.starts_at and now < promo.starts_at) or (promo.ends_at and now >= promo.ends_at):
+            continue
+        scope = promo.scope
+        named = product.product_id in scope.product_ids or product.category in scope.categories
+        if not (scope.all or named or set(product.tags) & set(scope.tags)):
+            continue
+        if best is None or (promo.priority, promo.occurred_at, promo.promo_id) > (
+            best.priority,
+            best.occurred_at,
+            best.promo_id,
+        ):
+            best = promo
+    return best
+
+
+def check_promoted(world: World) -> None:
+    """Every product ends on the clip of its newest revision and of the promo it shows, and its request went out."""
+    published: defaultdict[str, dict[int, ClipRequest]] = defaultdict(dict)
+    for request in world.requests():
+        first = published[request.product_id].setdefault(request.revision, request)
+        assert first == request, "one plan number, two different requests"
+    plans = {row[0]: row[1:] for row in world.rows("SELECT product_id, revision, recipe_digest, held FROM plans")}
+    for product_id, life in lives(world).items():
+        if life.product is None or product_id not in plans:
+            assert life.retired or life.product is None
+            continue
+        revision, digest, held = plans[product_id]
+        wanted = NOTHING
+        if not life.retired:
+            words = world.composer.compose(life.product, mode_of(life.product, world.plan))
+            wanted = recipe_of(life.product, words, world.plan, shown(world, life.product)).digest
+        assert (digest or NOTHING) == wanted, f"{product_id}: not the clip of the newest state"
+        if held:
+            continue
+        assert revision in published[product_id], f"{product_id}: the newest request was lost"
+        newest = published[product_id][revision]
+        assert content(newest) == wanted
+        assert set(published[product_id]) <= set(range(1, revision + 1))
+    assert world.waiting() == []
+    assert world.rows("SELECT id FROM fan_outs WHERE state = 'PENDING'") == []
+    assert world.rows("SELECT id FROM batches WHERE state = 'planned'") == []

@@ -7,24 +7,28 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import inspect, make_url
+from sqlalchemy import event, inspect, make_url
 from sqlalchemy.exc import DBAPIError
 
 from consumer.planner import catalog as module
 from consumer.planner.catalog import ATTEMPTS, Catalog
 from consumer.planner.errors import CatalogError
 from consumer.planner.ledger import Ledger
+from consumer.planner.spans import Cursor, Spans, walk
 from consumer.planner.tables import BatchRow, ClipRow, PlanRow, ProductRow, Retirement, metadata
 from consumer.stream.types import UnavailableError
 from tests.services.addresses import PostgresAddress
 from tests.services.postgres import Postgres
 
+TAGS = '["\\u0000"]'
+
 
 def product_row(product_id: str = "a", revision: int = 1) -> ProductRow:
     """A row; texts as awkward as they may be."""
-    return ProductRow(product_id, revision, False, "家居 'x' %s", "HOT", "zh-CN", '["\\u0000"]', b"\0\xff", 1, 2, 3, 4)
+    return ProductRow(product_id, revision, False, "家居 'x' %s", "HOT", "zh-CN", TAGS, b"\0\xff", 1, 2, 3, 4)
 
 
 def plan_row(product_id: str = "a", revision: int = 1, batch: str = "b1", variant: str = "default") -> PlanRow:
@@ -101,8 +105,8 @@ def test_what_is_saved_is_known(catalog: Catalog) -> None:
     """Rows come back as they were, in whatever characters; a second save replaces the first."""
     catalog.transaction(save(product_row(), product_row("b"), plan_row()))
     known = catalog.transaction(lambda ledger: ledger.known(["a", "b", "nobody"], "default"))
-    assert known["a"] == (1, False, 1, 2, 3, 1, "RETIRE", None, None, None, "b1")
-    assert known["b"] == (1, False, 1, 2, 3, 0, None, None, None, None, None)
+    assert known["a"] == (1, False, 1, 2, 3, 1, "RETIRE", None, None, None, "b1", False, TAGS, 1)
+    assert known["b"] == (1, False, 1, 2, 3, 0, None, None, None, None, None, False, TAGS, 1)
     assert set(known) == {"a", "b"}
     catalog.transaction(save(product_row(revision=7), plan_row(revision=2, batch="b2")))
     assert catalog.transaction(lambda ledger: ledger.known(["a"], "default"))["a"].plan_revision == 2
@@ -357,3 +361,35 @@ def test_a_nul_in_a_text_is_our_fault_and_no_outage(postgres_catalog: Catalog) -
     with pytest.raises(CatalogError):
         postgres_catalog.transaction(save(product_row()._replace(category="a\0")))
     assert not issubclass(CatalogError, (UnavailableError, DBAPIError))
+
+
+@pytest.mark.parametrize(
+    ("spans", "index"),
+    [
+        (Spans(all=True), "products_by_tier"),
+        (Spans(categories=("home",)), "products_by_category"),
+        (Spans(tags=("x",)), "product_tags"),
+    ],
+    ids=["everything", "a category", "a tag"],
+)
+def test_a_page_of_a_fan_out_is_a_range_of_an_index(catalog: Catalog, spans: Spans, index: str) -> None:
+    """One range of one index and no sorting, so that a page takes as long at the end of a million products as at the
+    beginning, however rare they are.
+    """
+    asked: list[tuple[str, Any]] = []
+    event.listen(catalog.engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+    catalog.transaction(lambda ledger: walk(spans, Cursor(1, 0, "p"), 10, ledger.book.keys(spans)))
+    statement, parameters = next((text, given) for text, given in asked if "LIMIT" in text)
+    with catalog.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        else:
+            # An empty table is read whole, whatever there is to read it by.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+        plan = "\n".join(str(tuple(row)) for row in rows)
+    assert index in plan
+    assert "SEARCH" in plan or "Index Cond" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan

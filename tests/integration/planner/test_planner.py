@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -187,16 +188,25 @@ def test_redelivered_records_change_nothing(world: World) -> None:
     assert world.published == before
 
 
-def test_the_least_work_is_asked_for(url: str, world: World) -> None:
-    """Another output encoding dresses the same base again; another engine renders again."""
-    del url
-    world.put(product(revision=1))
+def test_the_least_work_is_asked_for(world: World) -> None:
+    """Another output encoding dresses the same base again, once the base was announced; until then it is rendered."""
+    item = product(revision=1)
+    world.put(item)
     world.run()
-    world.plan = planning(label="AI", encoding=planning().encoding.__class__(crf=30))
+    (first,) = world.requests()
+    assert first.recipe is not None
+    world.plan = planning(encoding=planning().encoding.__class__(crf=30))
     world.restart()
     world.put(product(revision=2))
     world.run()
-    assert [r.work for r in world.requests()] == [Work.RENDER, Work.DRESS]
+    lineage = replace(LINEAGE, recipe_digest=first.recipe.digest, base_digest=first.recipe.base_digest)
+    announce(world, ready(1, lineage=lineage))
+    world.plan = planning(encoding=planning().encoding.__class__(crf=31))
+    world.restart()
+    world.put(product(revision=3))
+    world.run()
+    assert [r.work for r in world.requests()] == [Work.RENDER, Work.RENDER, Work.DRESS]
+    assert [o.topic for o in world.published] == [TOPICS.clip_render, TOPICS.clip_render, TOPICS.clip_dress]
 
 
 BAD: list[tuple[str, str, Any]] = [
@@ -326,6 +336,13 @@ def test_any_product_ends_in_an_output_a_dead_letter_or_a_skip(world: World, ite
     assert len(world.published) - published + after - before == len(items)
 
 
+LINEAGE = Lineage(
+    recipe_digest="digest", base_digest="b", prompt="p", negative_prompt=None, engine="e", engine_revision="1",
+    generative=False, seed=1, steps=0, guidance=0.0, photo_sha256=None, scores={}, inspection_policy=None,
+    engine_seconds=1.0, work=Work.RENDER,
+)  # fmt: skip
+
+
 def ready(revision: int = 1, **changes: Any) -> VideoReady:
     """An announcement."""
     values: dict[str, Any] = {
@@ -340,11 +357,7 @@ def ready(revision: int = 1, **changes: Any) -> VideoReady:
         ),
         "alias_url": "a",
         "alias_poster_url": "p",
-        "lineage": Lineage(
-            recipe_digest="digest", base_digest="b", prompt="p", negative_prompt=None, engine="e", engine_revision="1",
-            generative=False, seed=1, steps=0, guidance=0.0, photo_sha256=None, scores={}, inspection_policy=None,
-            engine_seconds=1.0, work=Work.RENDER,
-        ),
+        "lineage": LINEAGE,
     }  # fmt: skip
     return VideoReady(revision=revision, **(values | changes))
 

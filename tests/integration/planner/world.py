@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import event
 
-from consumer.events import ClipRequest, Product
+from consumer.events import ClipRequest, Product, Promo
 from consumer.observe.metrics import Metrics
-from consumer.planner.application import Composer
 from consumer.planner.catalog import Catalog
 from consumer.planner.planner import PlannerHandler
 from consumer.planner.recipes import Planning
+from consumer.planner.words import Composer
 from consumer.settings import Topics
 from consumer.stream.codec import Codec
 from consumer.stream.types import Handled, Headers, Output, Partition, Record
@@ -27,6 +27,12 @@ from tests.unit.planner.samples import NOW, NameOnly, planning
 
 TOPICS = Topics()
 GROUP = "skureel-planner"
+LANES = {TOPICS.clip_render, TOPICS.clip_render_bulk, TOPICS.clip_dress}
+TABLES = (
+    "plans", "products", "batches", "clips", "bases", "product_tags", "promos", "fan_outs", "fan_out_pages",
+)  # fmt: skip
+STEPS = ("before_cursor_execute", "after_cursor_execute", "commit")
+"""Of a database transaction; a planner may die at each."""
 TIME = 1_767_000_000_000
 
 
@@ -64,11 +70,16 @@ class World:
         self.published: list[Output] = []
         self.now: Callable[[], datetime] = lambda: NOW
         self.mine = Mine()
+        self.options: dict[str, Any] = {}
+        """Further arguments of the planner."""
         self.catalog: Catalog | None = None
         self.planner: PlannerHandler | None = None
 
     def _clock(self) -> datetime:
         return self.now()
+
+    def _boundary(self, *_: Any) -> None:
+        self.mine.boundary()
 
     def append(
         self,
@@ -95,12 +106,18 @@ class World:
         """Write a tombstone to the log."""
         return self.append(None, product_id.encode(), **place)
 
+    def promote(self, promo: Promo, **place: Any) -> Record:
+        """Write a promo to the log."""
+        value, headers = self.codec.encode(TOPICS.promo_changed, promo.to_avro())
+        place = {"topic": TOPICS.promo_changed, "headers": headers} | place
+        return self.append(value, promo.promo_id.encode(), **place)
+
     def start(self) -> PlannerHandler:
         """Start a planner (again) on the database and give it all partitions."""
         self.stop()
         self.catalog = Catalog.open(self.url)
-        for step in ("before_cursor_execute", "after_cursor_execute", "commit"):
-            event.listen(self.catalog.engine, step, lambda *_: self.mine.boundary())
+        for step in STEPS:
+            event.listen(self.catalog.engine, step, self._boundary)
         self.planner = PlannerHandler(
             catalog=self.catalog,
             prompts=self.composer,
@@ -110,13 +127,19 @@ class World:
             metrics=self.metrics,
             group=GROUP,
             clock=self._clock,
+            **self.options,
         )
         return self.planner
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """Every partition there is."""
+        return [Partition(topic, number) for topic, number in sorted(self.log)]
 
     def assign(self) -> None:
         """Give all partitions to the planner, and commit what it recovers."""
         assert self.planner is not None
-        self.publish(self.planner.assigned([Partition(topic, number) for topic, number in list(self.log)]))
+        self.publish(self.planner.assigned(self.partitions))
 
     def restart(self) -> PlannerHandler:
         """A planner after a crash: started, and its partitions assigned."""
@@ -127,6 +150,8 @@ class World:
     def stop(self) -> None:
         """Forget the planner without a word to it, as a crash does."""
         if self.catalog:
+            for step in STEPS:
+                event.remove(self.catalog.engine, step, self._boundary)
             self.catalog.close()
         self.catalog = self.planner = None
 
@@ -161,11 +186,24 @@ class World:
         self.publish(self.planner.handle(records), records)
         return True
 
+    def piece(self) -> bool:
+        """One piece of background work, done and committed. False when there was none."""
+        assert self.planner is not None
+        handled = self.planner.background(self.partitions)
+        if handled is None:
+            return False
+        self.publish(handled)
+        return True
+
     def run(self, size: int | None = None) -> None:
-        """Batches until nothing waits, then the idle duties."""
+        """Batches until nothing waits, with a piece of background work after each as the worker does; then the rest of
+        it, and the idle duties.
+        """
         if self.planner is None:
             self.restart()
         while self.step(size):
+            self.piece()
+        while self.piece():
             pass
         assert self.planner is not None
         self.planner.idle()
@@ -195,7 +233,7 @@ class World:
         self.published.clear()
         catalog = Catalog.open(self.url)
         with catalog.engine.begin() as connection:
-            for table in ("plans", "products", "batches", "clips"):
+            for table in TABLES:
                 connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names from this line
         catalog.close()
 
@@ -204,7 +242,7 @@ class World:
         return [
             ClipRequest.from_avro(self.codec.decode(output.topic, output.value, output.headers))
             for output in (self.published if outputs is None else outputs)
-            if output.topic == TOPICS.clip_render and output.value is not None
+            if output.topic in LANES and output.value is not None
         ]
 
     def dead_letters(self) -> list[Output]:

@@ -25,9 +25,12 @@ from consumer.observe.metrics import (
 )
 
 ALL = pytest.mark.parametrize("spec", CATALOGUE, ids=[spec.name for spec in CATALOGUE])
-UNITS = ("_seconds", "_seconds_total", "_total", "_bytes_total", "_bytes", "_ratio", "_records", "_partitions", "_info")
-UNITLESS = {"skureel_paused", "skureel_stage_waiting"}
-"""A flag, and a count of clips."""
+UNITS = (
+    "_seconds", "_seconds_total", "_total", "_bytes_total", "_bytes", "_ratio", "_records", "_partitions", "_products",
+    "_info",
+)  # fmt: skip
+UNITLESS = {"skureel_paused", "skureel_stage_waiting", "skureel_fan_outs_pending"}
+"""A flag, a count of clips, and one of fan-outs."""
 UNBOUNDED = {"id", "product", "product_id", "variant", "promo", "promo_id", "offset", "partition", "key", "digest",
              "clip", "url", "error", "message", "instance", "record", "request_id"}  # fmt: skip
 

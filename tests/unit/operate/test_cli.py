@@ -69,6 +69,9 @@ def test_version() -> None:
         ("run", "--role", "director"),
         ("demo", "--limit", "0"),
         ("demo", "--size", "huge"),
+        ("promo", "plan"),
+        ("promo", "status", "now"),
+        ("promo", "nope"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...]) -> None:
@@ -78,7 +81,17 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert ran.err
 
 
-@pytest.mark.parametrize("command", [("publish", "product-created", "-"), ("tail", "x"), ("doctor",), ("run",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("publish", "product-created", "-"),
+        ("tail", "x"),
+        ("doctor",),
+        ("run",),
+        ("promo", "status"),
+        ("promo", "plan", "-"),
+    ],
+)
 def test_wrong_settings(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command that reads settings refuses wrong ones with 2, by name."""
     monkeypatch.setenv("SKUREEL_KAFKA__BATCH", "0")

@@ -112,8 +112,8 @@ def test_many_faults_are_capped() -> None:
 
 def test_records_too_large_for_kafka_are_refused() -> None:
     """What the client would refuse in the middle of publishing is a wrong line before it."""
-    creative = {"prompt_phrases": {"en": "x" * 1_000_000}}
-    said = told({**PROMO, "creative": creative}, topic="promo-changed")
+    scope = {"all": False, "product_ids": ["p" * 250 + str(n) for n in range(4_500)], "categories": [], "tags": []}
+    said = told({**PROMO, "scope": scope}, topic="promo-changed")
     assert "bytes as a record; at most 999488 go through Kafka" in said
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from consumer.events import Image, Price, Product, Tier
+from consumer.events import Creative, EndCardCreative, Image, Price, Product, Promo, RibbonCreative, Scope, Tier
 from consumer.planner.recipes import Planning
 from model.engine import EngineSpec
 
@@ -44,6 +44,24 @@ def product(product_id: str = "kettle-1", revision: int = 1, **changes: Any) -> 
         "tier": Tier.HOT,
     }
     return Product(product_id=product_id, revision=revision, **(values | changes))
+
+
+RIBBON = Creative(ribbon=RibbonCreative(text={"en": "20% off", "zh-CN": "八折"}))
+CARD = Creative(end_card=EndCardCreative(headline={"en": "Spring sale", "zh-CN": "春季特惠"}))
+PHRASE = Creative(prompt_phrases={"en": "falling cherry blossoms", "zh-CN": "樱花飘落"})
+EVERYTHING = Scope(all=True)
+
+
+def promo(promo_id: str = "spring", revision: int = 1, **changes: Any) -> Promo:
+    """A promo over everything with a ribbon; ``changes`` are its fields."""
+    values: dict[str, Any] = {
+        "event_id": f"event-{promo_id}-{revision}",
+        "occurred_at": NOW,
+        "status": "ACTIVE",
+        "scope": EVERYTHING,
+        "creative": RIBBON,
+    }
+    return Promo(promo_id=promo_id, revision=revision, **(values | changes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from consumer.events import Work
+from consumer.events import Product, Work
 from consumer.planner.decisions import Change, Folded, fold, redelivered, work_of
 from consumer.planner.ledger import Known
+from consumer.planner.made import NOTHING_MADE, Made
 from consumer.stream.types import Record
 from model.recipe import Digests
 from tests.unit.planner.samples import product
@@ -20,12 +21,12 @@ def record(offset: int, *, partition: int = 0, time: int | None = None) -> Recor
     return Record("product-created", partition, offset, b"kettle-1", b"", (), stamp)
 
 
-def update(revision: int, offset: int, **place: int) -> Change:
+def update(revision: int, offset: int, **place: int) -> Change[Product]:
     """A record that describes the product."""
     return Change(product(revision=revision), b"", record(offset, **place))
 
 
-def tombstone(offset: int, **place: int) -> Change:
+def tombstone(offset: int, **place: int) -> Change[Product]:
     """A record that retires it."""
     return Change(None, b"", record(offset, **place))
 
@@ -36,7 +37,7 @@ def known(revision: int = 5, *, retired: bool = False, offset: int = 10, **plan:
     return Known(revision, retired, 0, offset, 1_000 + offset, batch="x", **(values | plan))  # type: ignore[arg-type]
 
 
-def told(folded: Folded) -> tuple[int | None, tuple[str, ...]]:
+def told(folded: Folded[Product]) -> tuple[int | None, tuple[str, ...]]:
     """Offset of the winner, and the reasons of the others."""
     return folded.winner.record.offset if folded.winner else None, folded.skipped
 
@@ -76,7 +77,9 @@ def told(folded: Folded) -> tuple[int | None, tuple[str, ...]]:
         ),
     ],
 )
-def test_fold(before: Known | None, changes: list[Change], expected: tuple[int | None, tuple[str, ...]]) -> None:
+def test_fold(
+    before: Known | None, changes: list[Change[Product]], expected: tuple[int | None, tuple[str, ...]]
+) -> None:
     """The last record that changes something decides; every other one is skipped with its reason."""
     folded = fold(before, changes)
     assert told(folded) == expected
@@ -102,22 +105,29 @@ def test_redelivered_needs_partition_offset_and_time() -> None:
     assert not redelivered(state, record(3, time=5_000))
 
 
+MADE = Made(bases=frozenset({"b"}), body="o")
+
+
 @pytest.mark.parametrize(
-    ("before", "wanted", "expected"),
+    ("before", "made", "wanted", "expected"),
     [
-        pytest.param(None, Digests("b", "o", "c"), Work.RENDER, id="nothing known"),
-        pytest.param(known(), Digests("b", "o", "c"), None, id="the same clip"),
-        pytest.param(known(), Digests("x", "y", "z"), Work.RENDER, id="another scene"),
-        pytest.param(known(), Digests("b", "y", "z"), Work.DRESS, id="other overlays"),
-        pytest.param(known(), Digests("b", "o", "z"), Work.SPLICE, id="another end card"),
-        pytest.param(known(), None, Work.RETIRE, id="no clip wanted"),
-        pytest.param(None, None, None, id="no clip wanted, none planned"),
-        pytest.param(known(work="RETIRE", recipe_digest=None), None, None, id="taken down already"),
-        pytest.param(known(work="RETIRE"), Digests("b", "o", "c"), Work.RENDER, id="again after a retirement"),
-        pytest.param(known(work=None, plan_revision=0), Digests("b", "o", "c"), Work.RENDER, id="known, never planned"),
-        pytest.param(known(work=None, plan_revision=0), None, None, id="known, never planned, retired"),
+        pytest.param(None, NOTHING_MADE, Digests("b", "o", "c"), Work.RENDER, id="nothing known"),
+        pytest.param(known(), MADE, Digests("b", "o", "c"), None, id="the same clip"),
+        pytest.param(known(), NOTHING_MADE, Digests("b", "o", "c"), None, id="the same clip, on its way"),
+        pytest.param(known(), MADE, Digests("x", "y", "z"), Work.RENDER, id="another scene"),
+        pytest.param(known(), MADE, Digests("b", "y", "z"), Work.DRESS, id="other overlays"),
+        pytest.param(known(), MADE, Digests("b", "o", "z"), Work.SPLICE, id="another end card"),
+        pytest.param(known(), NOTHING_MADE, Digests("b", "y", "z"), Work.RENDER, id="other overlays, no base yet"),
+        pytest.param(known(base_digest="p"), MADE, Digests("b", "q", "r"), Work.DRESS, id="back to an earlier scene"),
+        pytest.param(known(), MADE, None, Work.RETIRE, id="no clip wanted"),
+        pytest.param(None, NOTHING_MADE, None, None, id="no clip wanted, none planned"),
+        pytest.param(known(work="RETIRE", recipe_digest=None), MADE, None, None, id="taken down already"),
+        pytest.param(known(work="RETIRE"), NOTHING_MADE, Digests("b", "o", "c"), Work.RENDER, id="again, unmade"),
+        pytest.param(known(work="RETIRE"), MADE, Digests("b", "n", "c"), Work.DRESS, id="again after a retirement"),
+        pytest.param(known(work=None, plan_revision=0), NOTHING_MADE, Digests("b", "o", "c"), Work.RENDER, id="new"),
+        pytest.param(known(work=None, plan_revision=0), MADE, None, None, id="known, never planned, retired"),
     ],
 )
-def test_work_of(before: Known | None, wanted: Digests | None, expected: Work | None) -> None:
-    """The least work that leads from the planned clip to the wanted one."""
-    assert work_of(before, wanted) is expected
+def test_work_of(before: Known | None, made: Made, wanted: Digests | None, expected: Work | None) -> None:
+    """The least work that leads from what is known to be made to the wanted clip; what is only planned is no help."""
+    assert work_of(before, wanted, made) is expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -475,3 +475,121 @@ def test_a_handler_that_hangs_is_left_behind(script: Script, metrics: Metrics, d
 def test_a_worker_that_never_started_closes() -> None:
     """A loop that fails before its start closes what it has."""
     BatchWorker(Script(), Metrics(), role=ROLE, group="g").close()
+
+
+class Busy(Script):
+    """A handler with long work of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Collection[Partition]] = []
+        self.on_background: Callable[[], Handled | None] = lambda: None
+
+    def background(self, held: Collection[Partition]) -> Handled | None:
+        """See WorksInBackground."""
+        self.held.append(held)
+        return self.on_background()
+
+
+@pytest.fixture
+def busy(worker: BatchWorker) -> Busy:
+    """The worker's handler, with work of its own."""
+    handler = Busy()
+    worker.handler = handler
+    return handler
+
+
+def test_background_work_is_published_without_offsets(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
+    """Piece by piece while no records wait, and no further ahead than what is being published."""
+    pieces = iter(range(5))
+    told: list[int] = []
+
+    def piece() -> Handled | None:
+        number = next(pieces, None)
+        if number is None:
+            return None
+        return Handled([Output("out", None, b"%d" % number)], lambda: told.append(number))
+
+    busy.on_background = piece
+    worker.assigned([P])
+    worker.start(desk)
+    first, second = desk.wait(2)
+    assert [values(one) for one in (first, second)] == [[b"0"], [b"1"]]
+    assert (first.leases, second.leases) == ((), ())
+    assert set(busy.held) == {frozenset([P])}
+    assert busy.idles.acquire(timeout=SECONDS), "it rests until one is published"
+    assert len(desk.settled) == 2
+    for one in (first, second):
+        assert one.committed is not None
+        one.committed()
+    assert [values(one) for one in desk.wait(4)[2:]] == [[b"2"], [b"3"]]
+    assert told == [0, 1]
+
+
+def test_a_piece_comes_between_two_batches(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
+    """Neither holds the other up: records do not wait for all of it, and it does not wait for all records."""
+    order: list[str] = []
+    busy.on_handle = lambda _: order.append("batch")
+    remaining = iter(range(2))
+
+    def piece() -> Handled | None:
+        if next(remaining, None) is None:
+            return None
+        order.append("piece")
+        return Handled()
+
+    busy.on_background = piece
+    worker.submit([lease(P, 0, 1, 2, 3), lease(P, 4, 5, 6, 7), lease(P, 8)])
+    worker.start(desk)
+    desk.wait(3)
+    assert order == ["batch", "piece", "batch", "piece", "batch"]
+
+
+def test_records_interrupt_background_work_that_cannot_go_on(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
+    """What it needs is out: new records are taken meanwhile, and it is tried again after them."""
+
+    tried = threading.Semaphore(0)
+
+    def out() -> Handled | None:
+        tried.release()
+        raise UnavailableError("database", "away")
+
+    busy.on_background = out
+    worker.assigned([P])
+    worker.start(desk)
+    assert tried.acquire(timeout=SECONDS)
+    worker.submit([lease(P, 0), lease(P, 1, 2, 3, 4)])
+    assert [values(one)[0] for one in desk.wait(2)] == [b"0", b"1"]
+    assert tried.acquire(timeout=SECONDS)
+
+
+def test_broken_background_work_stops_the_loop(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
+    """It has no record to blame either."""
+
+    def broken() -> Handled | None:
+        raise ZeroDivisionError("piece")
+
+    busy.on_background = broken
+    worker.start(desk)
+    assert isinstance(desk.failure(), ZeroDivisionError)
+
+
+def test_no_piece_begins_while_draining(worker: BatchWorker, busy: Busy, desk: Desk) -> None:
+    """A stop does not wait for more of it."""
+    begun, go_on = threading.Event(), threading.Event()
+    pieces: list[int] = []
+
+    def piece() -> Handled | None:
+        pieces.append(1)
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return Handled()
+
+    busy.on_background = piece
+    worker.start(desk)
+    assert begun.wait(SECONDS)
+    assert not worker.drain(0.01)
+    go_on.set()
+    assert worker.drain(SECONDS)
+    worker.close()
+    assert len(pieces) == 1

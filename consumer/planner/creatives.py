@@ -1,0 +1,109 @@
+"""What a promotion's creative makes of a clip's words and dressing: pure functions. Decides neither scope nor time.
+
+Words for the prompt change the scene, a ribbon the overlays, an end card the end card, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from consumer.events import Creative
+from consumer.planner.prompting import vocabulary
+from consumer.planner.prompting.text import clean, cut
+from consumer.planner.words import Words
+from model.recipe import Dressing, EndCard, Ribbon
+
+PHRASE_LIMIT = (40, 200)
+"""Words (or 字) and characters of a phrase in a prompt: a guest in it, not its author."""
+STYLE_LIMIT = (12, 60)
+
+FALLBACK = "en"
+"""The language of a text for products whose own is not among its locales."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrased:
+    """Composed words with a promotion's own."""
+
+    prompt: str
+    negative_prompt: str
+    captions: tuple[str, ...]
+    locale: str
+
+
+def tag(locale: str) -> str:
+    """A locale in the form in which locales are compared."""
+    return locale.strip().replace("_", "-").lower()
+
+
+def plain(text: str) -> str:
+    """One line of printable characters: no control or direction marks, no doubled spaces."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def said(texts: Mapping[str, str], locale: str) -> tuple[str, str] | None:
+    """The locale and the text for ``locale``; None where no text says anything.
+
+    Its own locale, else the first of its language, else of English, else the first of all; in alphabetical order,
+    because a map keeps none.
+    """
+    known = {tag(name): (name, plain(text)) for name, text in sorted(texts.items()) if plain(text)}
+    return next((known[name] for name in _preferred(known, locale)), None)
+
+
+def _preferred(known: Collection[str], locale: str) -> Iterator[str]:
+    wanted = tag(locale)
+    if wanted in known:
+        yield wanted
+    for language in (vocabulary.language(wanted), FALLBACK):
+        yield from (name for name in sorted(known) if vocabulary.language(name) == language)
+    yield from sorted(known)
+
+
+def phrased(words: Words, creative: Creative) -> Words:
+    """The words with the promotion's phrase and style in their prompt; the same where it has none."""
+    found = said(creative.prompt_phrases, words.locale)
+    phrase = cut(clean(found[1]), *PHRASE_LIMIT) if found else ""
+    style = cut(clean(creative.style), *STYLE_LIMIT) if creative.style else ""
+    between, stop, gap = vocabulary.JOINTS.get(vocabulary.language(words.locale)) or vocabulary.JOINTS[""]
+    added = between.join(part for part in (phrase, style) if part)
+    if not added:
+        return words
+    return Phrased(
+        prompt=f"{words.prompt}{gap}{added}{stop}",
+        negative_prompt=words.negative_prompt,
+        captions=words.captions,
+        locale=words.locale,
+    )
+
+
+def dressed(dressing: Dressing, creative: Creative, locale: str) -> Dressing:
+    """The dressing with the promotion's ribbon and end card for a product of ``locale``."""
+    ribbon, card = _ribbon(creative, locale), _end_card(creative, locale)
+    if ribbon is not None:
+        dressing = replace(dressing, overlays=replace(dressing.overlays, ribbon=ribbon))
+    return replace(dressing, end_card=card) if card is not None else dressing
+
+
+def _ribbon(creative: Creative, locale: str) -> Ribbon | None:
+    ribbon = creative.ribbon
+    found = said(ribbon.text, locale) if ribbon else None
+    if ribbon is None or found is None:
+        return None
+    position = cast("Literal['top', 'bottom']", ribbon.position.lower())
+    return Ribbon(text=found[1], locale=found[0], colour=ribbon.colour, position=position)
+
+
+def _end_card(creative: Creative, locale: str) -> EndCard | None:
+    card = creative.end_card
+    found = said(card.headline, locale) if card else None
+    if card is None or found is None:
+        return None
+    # One card speaks one language: a second line that has no text in the headline's stays away.
+    second = said(card.subline, found[0])
+    same = second is not None and vocabulary.language(second[0]) == vocabulary.language(found[0])
+    return EndCard(
+        headline=found[1], subline=second[1] if second and same else None, locale=found[0], colour=card.colour
+    )
