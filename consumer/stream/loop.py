@@ -276,9 +276,9 @@ class Loop:
 
     def _enter(self, state: State) -> None:
         if state is not self._state:
-            self._state = state
-            self.log.info("state", state=state.value)
             self.metrics.set(PAUSED, float(state is State.PAUSED), role=self.role, reason="backpressure")
+            self._state = state  # after the gauge: whoever sees the state finds the gauge with it
+            self.log.info("state", state=state.value)
 
     # Rebalances; called by the consumer inside poll and close
 
