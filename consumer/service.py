@@ -64,9 +64,9 @@ PLANNER, RENDERER, DRESSER = "planner", "renderer", "dresser"
 ROLES = ("all", PLANNER, RENDERER, DRESSER)
 METADATA_SECONDS = 15.0
 """How long the broker may take to say who it is."""
-FETCHED, REQUESTS_FETCHED = 1024 * 1024, 64 * 1024
-"""Bytes of a partition fetched at once: the client's default; and some forty clip requests, for a lane without room is
-paused, and what was fetched ahead is thrown away then."""
+REQUESTS_FETCHED, REQUESTS_WAIT = 64 * 1024, 0.05
+"""Bytes of a partition fetched at once (some forty clip requests) and seconds that the broker may hold such a fetch: a
+lane without room is paused, which throws away what was fetched ahead, and flows again after the fetch under way."""
 WATCH_SECONDS = 0.5
 """How often the main thread looks whether a loop has ended by itself."""
 
@@ -266,7 +266,7 @@ class Service:
         )
 
     def _loop(self, role: str, topics: list[str], worker: Worker, *, lease: str) -> Loop:
-        kafka = self.settings.kafka
+        kafka, single = self.settings.kafka, lease == "record"
         options = StreamOptions(
             bootstrap=self.bootstrap,
             group=self._group(role),
@@ -274,13 +274,14 @@ class Service:
             delivery="exactly_once" if kafka.exactly_once else "at_least_once",
             protocol=kafka.protocol,
             client=self._client(),
-            batch=kafka.batch if lease == "run" else self.settings.renderer.look_ahead,
-            fetch_bytes=FETCHED if lease == "run" else REQUESTS_FETCHED,
+            batch=self.settings.renderer.look_ahead if single else kafka.batch,
+            fetch_bytes=REQUESTS_FETCHED if single else StreamOptions.fetch_bytes,
+            fetch_wait=REQUESTS_WAIT if single else StreamOptions.fetch_wait,
             transaction_timeout=kafka.transaction_timeout,
             session_timeout=kafka.session_timeout,
             drain_timeout=kafka.drain_timeout,
         )
-        return Loop(options, topics, worker, self.metrics, role=role, lease="run" if lease == "run" else "record")
+        return Loop(options, topics, worker, self.metrics, role=role, lease="record" if single else "run")
 
     # Health.
 

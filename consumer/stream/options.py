@@ -60,6 +60,9 @@ class StreamOptions:
     fetch_bytes: int = 1024 * 1024
     """Most bytes of a partition fetched at once (one record always fits). Less where partitions are paused often, for
     pausing throws away what was fetched ahead."""
+    fetch_wait: float = 0.5
+    """How long the broker may hold a fetch that finds nothing. A partition that is resumed waits for the fetch that is
+    under way without it: less where partitions are paused often."""
     uncommitted: int = 20_000
     """Records leased and not yet committed above which no more are taken: bounds memory when commits are slow."""
     transaction_records: int = 20_000
@@ -88,10 +91,10 @@ class StreamOptions:
         for name in ("bootstrap", "group", "instance"):
             if not getattr(self, name):
                 raise OptionsError(f"{name}: must not be empty")
-        for name in ("batch", "uncommitted", "transaction_records"):
+        for name in ("batch", "fetch_bytes", "uncommitted", "transaction_records"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name}: must be at least 1, is {getattr(self, name)}")
-        for name in ("transaction_timeout", "session_timeout", "poll_interval", "give_up"):
+        for name in ("fetch_wait", "transaction_timeout", "session_timeout", "poll_interval", "give_up"):
             if getattr(self, name) <= 0:
                 raise OptionsError(f"{name}: must be above 0 s, is {getattr(self, name)}")
 
@@ -114,6 +117,7 @@ class StreamOptions:
             "client.id": self.instance,
             "queued.min.messages": max(1_000, PREFETCHED_BATCHES * self.batch),
             "max.partition.fetch.bytes": self.fetch_bytes,
+            "fetch.wait.max.ms": max(1, int(self.fetch_wait * 1000)),
             # With a second (the default) the queue above would run dry before it is filled again, ms.
             "fetch.queue.backoff.ms": 10,
             # Partitions that are added while we run are seen this soon, ms (librdkafka's default is 5 min).
