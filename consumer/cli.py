@@ -122,7 +122,7 @@ def demo(
 
 @app.command()
 def run(
-    role: Annotated[str, typer.Option(help="all, planner or renderer.")] = "all",
+    role: Annotated[str, typer.Option(help="all, planner, renderer or dresser.")] = "all",
     config: Config = None,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C.
