@@ -48,9 +48,9 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def meanings() -> dict[tuple[str, str], str]:
-    """What ``consumer/settings.py`` says below each field, by class and field."""
+    """What ``consumer/settings/branches.py`` says below each field, by class and field."""
     found = {}
-    tree = ast.parse((ROOT / "consumer" / "settings.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "consumer" / "settings" / "branches.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
