@@ -117,6 +117,14 @@ def test_records_too_large_for_kafka_are_refused() -> None:
     assert "bytes as a record; at most 999488 go through Kafka" in said
 
 
+def test_promotions_that_break_a_rule_are_refused() -> None:
+    """What the planner would dead-letter is a wrong line before it, named by its field."""
+    creative = {"prompt_phrases": {"en": "x" * 2_001}}
+    assert "creative.prompt_phrases" in told({**PROMO, "creative": creative}, topic="promo-changed")
+    window = {"starts_at": "2026-05-01T00:00:00Z", "ends_at": "2026-05-01T00:00:00Z"}
+    assert "ends_at" in told({**PROMO, **window}, topic="promo-changed")
+
+
 def test_unknown_topics_are_refused() -> None:
     """A topic without a schema is named, with those there are."""
     assert "nope: no schema for this topic; there are clip-dress," in told(product(), topic="nope")
