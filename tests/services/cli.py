@@ -16,6 +16,7 @@ from types import FrameType
 
 from tests.services import environment, fetch, programs
 from tests.services.cache import say
+from tests.services.chromium import chromium
 from tests.services.errors import MissingProgram, ServiceError
 from tests.services.stack import SERVICES, VARIABLES, Stack
 
@@ -34,11 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
     given, command = _split(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     options = parser.parse_args(given)
-    if unknown := [name for name in options.names if name not in SERVICES]:
-        parser.error(f"no such service: {', '.join(unknown)} (there are {', '.join(SERVICES)})")
+    known = list(_FETCHERS if options.verb == "fetch" else SERVICES)
+    if unknown := [name for name in options.names if name not in known]:
+        parser.error(f"no such service: {', '.join(unknown)} (there are {', '.join(known)})")
     if (options.verb == "run") != (command is not None) or command == []:
         parser.error("run wants a command after --, and nothing else does")
-    options.names = options.names or list(SERVICES)
+    options.names = options.names or known
     try:
         stack = Stack(options.dir or environment.cache_folder() / "run")
         if command is not None:
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     for verb, text in {
-        "fetch": "fetch and cache the programs of the services, without starting them",
+        "fetch": "fetch and cache the programs of the services and a browser, without starting them",
         "up": "start services in the background; those that run already are left alone",
         "down": "stop all services and remove their data",
         "status": "say what runs where; code 1 unless all that were brought up answer",
@@ -79,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--dir", type=Path, help="folder for state and data (default: run/ in the cache)")
         named = verb in {"fetch", "up", "run"}
         if named:
-            one.add_argument("names", nargs="*", metavar="NAME", help=f"among {', '.join(SERVICES)}; default: all")
+            among = ", ".join(_FETCHERS if verb == "fetch" else SERVICES)
+            one.add_argument("names", nargs="*", metavar="NAME", help=f"among {among}; default: all")
         else:
             one.set_defaults(names=[])
         if verb == "down":
@@ -90,15 +93,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(_stack: Stack, options: argparse.Namespace) -> int:
-    """Fetch what can be fetched, then complain about all that is missing at once."""
+    """Fetch what can be fetched, then complain about all that is missing at once.
+
+    A missing browser alone is told and is no failure, unless it was asked for by name or CI is: the services can do
+    without it.
+    """
     missing = []
+    spared = set() if options.names == ["chromium"] or environment.in_ci() else {"chromium"}
     for name in options.names:
         try:
             say(f"{name}: {_FETCHERS[name]()}")
         except MissingProgram as error:
             say(f"error: {name}: {error}")
             missing.append(name)
-    return MISSING if missing else 0
+    return MISSING if set(missing) - spared else 0
 
 
 def _fetch_kafka() -> Path:
@@ -106,7 +114,16 @@ def _fetch_kafka() -> Path:
     return fetch.kafka_jars()
 
 
-_FETCHERS = {"kafka": _fetch_kafka, "minio": fetch.minio_binary, "postgres": programs.postgres_tools}
+def _fetch_chromium() -> Path:
+    return chromium().program
+
+
+_FETCHERS = {
+    "kafka": _fetch_kafka,
+    "minio": fetch.minio_binary,
+    "postgres": programs.postgres_tools,
+    "chromium": _fetch_chromium,
+}
 
 
 def _up(stack: Stack, options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from tests.services.errors import ServiceError
 KAFKA = "SKUREEL_TEST_KAFKA"
 S3 = "SKUREEL_TEST_S3"
 POSTGRES = "SKUREEL_TEST_POSTGRES"
+CHROMIUM = "SKUREEL_TEST_CHROMIUM"
 
 
 def address(variable: str) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.services import environment, sources
 from tests.services.addresses import KafkaAddress, PostgresAddress, S3Address, unique
+from tests.services.chromium import Chromium
 from tests.services.errors import MissingProgram, ServiceError
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
@@ -63,6 +64,13 @@ def postgres() -> Iterator[PostgresAddress]:
     """One PostgreSQL for the whole run."""
     with opened(sources.postgres()) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Chromium:
+    """A headless Chromium that plays H.264, not started yet."""
+    with opened(sources.chromium()) as browser:
+        return browser
 
 
 @pytest.fixture

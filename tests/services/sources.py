@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from tests.services import docker, environment
 from tests.services.addresses import KafkaAddress, PostgresAddress, S3Address
+from tests.services.chromium import Chromium
+from tests.services.chromium import chromium as find_chromium
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 from tests.services.s3 import Minio
@@ -58,3 +60,9 @@ def postgres() -> Iterator[PostgresAddress]:
     else:
         with Postgres() as own:
             yield own.address
+
+
+@contextmanager
+def chromium() -> Iterator[Chromium]:
+    """A Chromium to start. Raises: see `tests.services.chromium`."""
+    yield find_chromium()
