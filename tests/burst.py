@@ -204,8 +204,8 @@ class Play:
         self._times["first clips"] = time.monotonic() - started
 
     def _kill_planners(self) -> None:
-        """Planners that live until they have worked a page or more, each killed within a fan-out. The first finds half of
-        the burst; each one after it finds some more, which overtakes what is half done.
+        """Planners that live until they have worked a page or more, each killed within a fan-out. The first finds half
+        of the burst; each one after it finds some more, which overtakes what is half done.
         """
         started = time.monotonic()
         burst = self._burst

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -117,8 +117,13 @@ STAGE_SECONDS = _spec(
     "Compare stages; the engine should be the longest.",
     GENERATION,
 )
-STAGE_WAITING = _spec("skureel_stage_waiting", "gauge", ("stage",), "Clips waiting before a stage.", "A queue before "
-                      "'finish': more renderer.finishers; before 'render': more engines.")  # fmt: skip
+STAGE_WAITING = _spec(
+    "skureel_stage_waiting",
+    "gauge",
+    ("role", "stage"),
+    "Requests waiting before a stage of a renderer or dresser: intake, lookup, render, finish.",
+    "A queue before 'finish': more renderer.finishers; before 'render': more engines.",
+)
 RENDERS = _spec(
     "skureel_renders_total",
     "counter",
@@ -304,6 +309,12 @@ class Metrics:
         child = self._child(spec, labels)
         assert isinstance(child, Gauge)  # noqa: S101 - a programming error, not an input
         child.set(value)
+
+    def watch(self, spec: Spec, read: Callable[[], float], **labels: str) -> None:
+        """Let a gauge show what ``read`` gives whenever it is asked for, on the asking thread."""
+        child = self._child(spec, labels)
+        assert isinstance(child, Gauge)  # noqa: S101 - a programming error, not an input
+        child.set_function(read)
 
     def observe(self, spec: Spec, value: float, **labels: str) -> None:
         """Add to a histogram."""

@@ -108,6 +108,10 @@ class EngineRoom:
         if job.hastened:
             self.hasten(job)
 
+    def waiting(self) -> int:
+        """Jobs that the engine has not begun."""
+        return len(self._shots) + len(self._again)
+
     def hasten(self, job: Job) -> None:
         """An interactive job waits for what this one renders. The job may be here, or on its way to ``put``."""
         job.hastened = True

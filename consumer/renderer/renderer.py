@@ -143,10 +143,17 @@ class Renderer:
     def start(self, settler: Settler) -> None:
         """Begin; the engine loads on its own thread (see ``ready``)."""
         self._ends.settler = settler
+        role = self._options.addresses.role
         for stage in (self._intake, self._lookup, self._finish):
+            self._metrics.watch(m.STAGE_WAITING, stage.waiting, role=role, stage=stage.name)
             stage.start()
         for room in self._rooms.values():
             room.start()
+        if self._rooms:
+            rooms = tuple(self._rooms.values())
+            self._metrics.watch(
+                m.STAGE_WAITING, lambda: sum(room.waiting() for room in rooms), role=role, stage="render"
+            )
         if self._main is None:
             self.ready.set()
 

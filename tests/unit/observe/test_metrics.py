@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumer.observe import metrics as module
 from consumer.observe.metrics import (
     ASSIGNED,
     BUILD_INFO,
@@ -19,6 +21,7 @@ from consumer.observe.metrics import (
     PAUSED,
     RECORDS,
     STAGE_SECONDS,
+    STAGE_WAITING,
     STORE_SECONDS,
     Metrics,
     Spec,
@@ -101,6 +104,32 @@ def test_what_is_recorded_can_be_read_back(spec: Spec) -> None:
     assert metrics.value(spec, **dict.fromkeys(spec.labels, "x")) == 0
     labels = recorded(metrics, spec)
     assert metrics.value(spec, **labels) == 2
+
+
+@pytest.fixture(scope="module")
+def names_in_use() -> set[str]:
+    """Every name in capitals that the consumer's code mentions outside the catalogue."""
+    files = (file for file in Path(module.__file__).parents[1].rglob("*.py") if file != Path(module.__file__))
+    return {name for file in files for name in re.findall(r"[A-Z][A-Z_]+", file.read_text(encoding="utf-8"))}
+
+
+@ALL
+def test_every_metric_is_recorded_somewhere(spec: Spec, names_in_use: set[str]) -> None:
+    """A metric that nothing sets is a promise that a dashboard would believe."""
+    (name,) = (name for name, value in vars(module).items() if value is spec)
+    assert name in names_in_use
+
+
+def test_a_watched_gauge_is_read_when_asked() -> None:
+    """What it watches is asked each time, not once; a counter cannot be watched."""
+    metrics = Metrics()
+    queue = [1, 2]
+    metrics.watch(STAGE_WAITING, lambda: len(queue), role="renderer", stage="finish")
+    assert metrics.value(STAGE_WAITING, role="renderer", stage="finish") == 2
+    queue.pop()
+    assert metrics.value(STAGE_WAITING, role="renderer", stage="finish") == 1
+    with pytest.raises(AssertionError):
+        metrics.watch(RECORDS, lambda: 0, role="renderer", topic="a")
 
 
 def test_the_page_is_what_prometheus_reads() -> None:
