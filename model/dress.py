@@ -12,7 +12,7 @@ from model.colour import Converter, Planar, cropped
 from model.encode import planar_frames_of
 from model.endcard import lay_out
 from model.plate import Plate
-from model.recipe import Overlays, Recipe, Scene
+from model.recipe import Dressing, Overlays, Recipe, Scene
 from model.ribbon import MovingRibbon, make_ribbon
 from model.visible import make_label
 
@@ -22,8 +22,13 @@ def check_dressing(recipe: Recipe) -> None:
 
     Raises WordsError, whose ``field`` names the words and whose message says why not; DressError for the label.
     """
-    overlays, card = recipe.dressing.overlays, recipe.dressing.end_card
-    label, _ = _laid_over(overlays, recipe.scene)
+    check_words(recipe.dressing, recipe.scene.frames, recipe.scene.fps)
+
+
+def check_words(dressing: Dressing, frames: int, fps: int) -> None:
+    """The same for a dressing alone, over a base of so many frames at so many a second. Raises as it does."""
+    overlays, card = dressing.overlays, dressing.end_card
+    label, _ = _laid_over(overlays, frames, fps)
     if card is not None:
         lay_out(card, overlays.width, overlays.height, label)
 
@@ -34,18 +39,18 @@ def dress(base: bytes, overlays: Overlays, scene: Scene) -> Iterator[Planar]:
     The scene says how long the body is, and so when its ribbon comes and goes. Raises WordsError and DressError for a
     ribbon or label that cannot be drawn at this size, and DecodeError when the base is damaged (while iterating).
     """
-    label, ribbon = _laid_over(overlays, scene)
+    label, ribbon = _laid_over(overlays, scene.frames, scene.fps)
     return _dressed(base, overlays, label, ribbon)
 
 
 def ribbon_of(recipe: Recipe) -> MovingRibbon | None:
     """The recipe's ribbon, drawn; None where it has none. Raises as ``check_dressing`` does."""
-    return _laid_over(recipe.dressing.overlays, recipe.scene)[1]
+    return _laid_over(recipe.dressing.overlays, recipe.scene.frames, recipe.scene.fps)[1]
 
 
-def _laid_over(overlays: Overlays, scene: Scene) -> tuple[Plate | None, MovingRibbon | None]:
+def _laid_over(overlays: Overlays, frames: int, fps: int) -> tuple[Plate | None, MovingRibbon | None]:
     label = make_label(overlays.label, overlays.width, overlays.height) if overlays.label is not None else None
-    return label, make_ribbon(overlays, scene.frames, scene.fps, label)
+    return label, make_ribbon(overlays, frames, fps, label)
 
 
 def _dressed(base: bytes, overlays: Overlays, label: Plate | None, ribbon: MovingRibbon | None) -> Iterator[Planar]:

@@ -21,7 +21,8 @@ def promo_plan(
     """Say what a promotion would cost, before it is published.
 
     How many products it touches, how many clips are spliced, dressed and rendered, the GPU hours and their price
-    (planner.gpu_seconds_per_clip, planner.gpu_price_per_hour). Looks at every product; writes nothing.
+    (planner.gpu_seconds_per_clip, planner.gpu_price_per_hour). Looks at every product; writes nothing. A ribbon or an
+    end card that cannot be drawn whole at clip.size is refused, as the planner would refuse it.
     """
     from consumer.operate import promo as command
 

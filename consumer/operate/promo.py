@@ -28,6 +28,7 @@ from consumer.planner.catalog import Catalog
 from consumer.planner.drafts import Drafter
 from consumer.planner.errors import CatalogError
 from consumer.planner.forecast import Forecast, foresee
+from consumer.planner.legible import check_legible
 from consumer.planner.page import DRESSED, FAILED, HELD, RENDERED, SPLICED, UNCHANGED
 from consumer.planner.promotions import Phase
 from consumer.planner.prompting.schema import TemplateError
@@ -142,6 +143,11 @@ def plan(settings: Settings, file: Path, *, json: bool) -> None:
         prompts = Prompts.load(settings.planner.templates)
     except (EngineError, PlanningError, TemplateError, NotADirectoryError) as error:
         raise PromoError(str(error), usage=True) from error
+    for promo in found:
+        try:
+            check_legible(promo, planning)
+        except EventError as error:
+            raise PromoError(f"{promo.promo_id}: {error}", usage=True) from error
     drafter = Drafter(prompts, planning, settings.planner.long_tail == "on_demand")
     console = Console()
     with _catalog(settings) as catalog:

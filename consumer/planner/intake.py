@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -43,10 +43,11 @@ class Batch:
 
 
 class Intake:
-    """Reads records. Stateless."""
+    """Reads records. Stateless. ``check_promo`` raises EventError for what no clip could show."""
 
-    def __init__(self, codec: Codec, topics: Topics, group: str) -> None:
+    def __init__(self, codec: Codec, topics: Topics, group: str, check_promo: Callable[[Promo], None]) -> None:
         self._codec = codec
+        self._check_promo = check_promo
         self._topics = topics
         self._group = group
 
@@ -110,6 +111,7 @@ class Intake:
         value = self._codec.decode(record.topic, record.value, record.headers)
         promo = Promo.from_avro(value)
         _check_key(record, "promo_id", promo.promo_id)
+        self._check_promo(promo)
         return Change(promo, payload.dump_promo(value), record), promo.promo_id
 
     def _announced(self, record: Record, value: bytes, kind: type[VideoReady | VideoRejected]) -> Announcement:

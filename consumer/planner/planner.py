@@ -28,6 +28,7 @@ from consumer.planner.drafts import Drafter
 from consumer.planner.fanout import FanOut, FanOutOptions
 from consumer.planner.intake import PLAN, Batch, Intake
 from consumer.planner.ledger import Ledger
+from consumer.planner.legible import check_legible
 from consumer.planner.outbox import Outbox, stored
 from consumer.planner.page import Pager
 from consumer.planner.published import Published
@@ -70,7 +71,7 @@ class PlannerHandler:
         self._catalog = catalog
         self._metrics = metrics
         self._clock = clock
-        self._intake = Intake(codec, topics, group)
+        self._intake = Intake(codec, topics, group, partial(check_legible, planning=planning))
         outbox = Outbox(codec, topics, planning.variant)
         drafter = Drafter(prompts, planning, on_demand)
         self._application = Application(drafter, outbox, clock, self.instance)

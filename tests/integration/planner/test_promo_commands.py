@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consumer.events import Creative, Promo, Scope, Tier, utc_now
+from consumer.events import Creative, EndCardCreative, Promo, Scope, Tier, utc_now
 from consumer.operate.promo import cost_of
 from consumer.planner.fanout import FanOutOptions
 from consumer.planner.forecast import Forecast
@@ -169,6 +169,18 @@ def test_a_file_that_is_no_promo_is_refused(tmp_path: Path, text: str, words: st
     ran = skureel("promo", "plan", file)
     assert (ran.code, ran.out) == (2, "")
     assert words in ran.err
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_promo_that_cannot_be_drawn_is_refused_by_name(tmp_path: Path) -> None:
+    """With 2 and the reason, before anything is counted, though another promo of the file is fine."""
+    card = Creative(end_card=EndCardCreative(headline={"en": "Sale", "ar": "خصم"}))
+    parsed = open_codec(Settings()).schemas.of(TOPICS.promo_changed).parsed
+    file = jsonl(tmp_path, *(to_json(parsed, each.to_avro()) for each in (promo(), promo("arabic", creative=card))))
+    ran = skureel("promo", "plan", file, "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "arabic: creative.end_card.headline[ar]: " in ran.err
+    assert "the typeface cannot draw" in ran.err
 
 
 @pytest.mark.usefixtures("shop")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumer.events import Cause, Creative, Product, Promo, Scope, Tier, VideoReady, Work
+from consumer.events import Cause, Creative, Product, Promo, RibbonCreative, Scope, Tier, VideoReady, Work
 from consumer.observe.metrics import FAN_OUT_PRODUCTS, FAN_OUTS, HELD_PLANS, PROMOS, SKIPS
 from consumer.planner.fanout import FanOutOptions
 from consumer.stream.deadletter import read_dead_letter
@@ -272,6 +272,27 @@ def test_a_broken_promo_is_dead_lettered_with_the_field(
     assert letters[0].message.startswith(message)
     assert {output.topic for output in world.dead_letters()} == {f"{TOPICS.promo_changed}.{GROUP}.dlq"}
     assert fan_outs(world) == []
+
+
+def test_a_promo_that_cannot_be_drawn_is_dead_lettered_once_and_no_clip_is_asked_for(world: World) -> None:
+    """Before any product is looked at, with field, locale and reason; the revision before it goes on."""
+    fill(world, *(product(f"p{n}") for n in range(3)))
+    world.promote(promo())
+    world.run()
+    since = len(world.published)
+    world.promote(promo(revision=2, creative=Creative(ribbon=RibbonCreative(text={"en": "Sale", "zh-CN": "满" * 300}))))
+    world.run()
+    (output,) = world.published[since:]
+    letter = read_dead_letter(Record(output.topic, 0, 0, output.key, output.value, output.headers, 0))
+    assert letter.stage == "validate"
+    assert letter.message.startswith("creative.ribbon.text[zh-CN]: ")
+    assert "does not fit" in letter.message
+    assert fan_outs(world) == [("spring", 1, "DONE", 3)]
+    world.promote(promo(revision=3, status="ENDED", creative=Creative(ribbon=RibbonCreative(text={"en": "满" * 300}))))
+    world.run()
+    assert [name for _, name, _ in asked(world, since + 1)] == ["p0", "p1", "p2"]
+    newest = {request.product_id: request for request in world.requests()}
+    assert all(each.recipe and each.recipe.dressing.overlays.ribbon is None for each in newest.values())
 
 
 # The clock.
