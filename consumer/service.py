@@ -39,7 +39,6 @@ from consumer.settings import Settings
 from consumer.storage.open import open_store
 from consumer.storage.store import Store, StoreError, StoreUnavailableError
 from consumer.stream.batch import BatchOptions, BatchWorker
-from consumer.stream.deadletter import dead_letter_topic
 from consumer.stream.embedded import EmbeddedBroker
 from consumer.stream.errors import OptionsError, TopicsError
 from consumer.stream.loop import Loop
@@ -48,20 +47,25 @@ from consumer.stream.schemas import SchemaError
 from consumer.stream.topics import ensure_topics
 from consumer.stream.types import UnavailableError, Worker
 from consumer.wiring import (
+    DRESSER,
+    PLANNER,
+    RENDERER,
     PlanningError,
+    all_topics,
     client_options,
     engine_of,
     forget_embedded,
+    group_of,
     guarded_engine,
     open_codec,
     planning_of,
     remember_embedded,
+    topics_read,
 )
 from model.engine import Engine, EngineError
 
 log = structlog.get_logger(__name__)
 
-PLANNER, RENDERER, DRESSER = "planner", "renderer", "dresser"
 ROLES = ("all", PLANNER, RENDERER, DRESSER)
 METADATA_SECONDS = 15.0
 """How long the broker may take to say who it is."""
@@ -174,7 +178,7 @@ class Service:
     def _find_broker(self) -> None:
         """Start the embedded broker or ask the real one who it is, and see that the topics are there."""
         kafka = self.settings.kafka
-        wanted = self._topics()
+        wanted = all_topics(self.settings)
         if kafka.embedded:
             broker = self._closing.enter_context(EmbeddedBroker(wanted, kafka.partitions))
             self.bootstrap = broker.bootstrap
@@ -198,29 +202,8 @@ class Service:
         client = client_options(self.settings.kafka, self.bootstrap)
         return {name: value for name, value in client.items() if name not in {"bootstrap.servers", "client.id"}}
 
-    def _topics(self) -> list[str]:
-        """Every topic we read or write, dead letters included."""
-        topics = self.settings.topics
-        names = [getattr(topics, name) for name in type(topics).model_fields]
-        groups = {
-            PLANNER: self._planner_topics(),
-            RENDERER: self._renderer_topics(),
-            DRESSER: [topics.clip_dress],
-        }
-        letters = [dead_letter_topic(topic, self._group(role)) for role, read in groups.items() for topic in read]
-        return [*names, *letters]
-
     def _group(self, role: str) -> str:
-        return f"{self.settings.kafka.group_prefix}-{role}"
-
-    def _planner_topics(self) -> list[str]:
-        topics = self.settings.topics
-        return [topics.product_created, topics.promo_changed, topics.video_ready, topics.video_rejected]
-
-    def _renderer_topics(self) -> list[str]:
-        topics = self.settings.topics
-        dressed = [topics.clip_dress] if self.settings.renderer.dress else []
-        return [topics.clip_render, topics.clip_render_bulk, *dressed]
+        return group_of(self.settings, role)
 
     def _planner(self, engine: Engine) -> Role:
         settings = self.settings
@@ -245,16 +228,18 @@ class Service:
         )
         options = BatchOptions(records=settings.kafka.batch)
         worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)
-        return Role(self._loop(PLANNER, self._planner_topics(), worker, lease="run"))
+        return Role(self._loop(PLANNER, topics_read(self.settings, PLANNER), worker, lease="run"))
 
     def _renderer(self, engine: Engine) -> Role:
         worker = self._worker(RENDERER, engine)
-        loop = self._loop(RENDERER, self._renderer_topics(), worker, lease="record")
+        loop = self._loop(RENDERER, topics_read(self.settings, RENDERER), worker, lease="record")
         return Role(loop, worker.ready.is_set, worker.last_sign, worker.stuck)
 
     def _dresser(self) -> Role:
         """The same work without an engine: what needs one is handed over to the renderers."""
-        return Role(self._loop(DRESSER, [self.settings.topics.clip_dress], self._worker(DRESSER, None), lease="record"))
+        return Role(
+            self._loop(DRESSER, topics_read(self.settings, DRESSER), self._worker(DRESSER, None), lease="record")
+        )
 
     def _worker(self, role: str, engine: Engine | None) -> Renderer:
         settings = self.settings

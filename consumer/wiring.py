@@ -1,4 +1,7 @@
-"""Settings turned into parts: broker address and options, codec, planning rules. For service and commands."""
+"""Settings turned into parts: broker address and options, who reads what, codec, planning rules.
+
+For service and commands.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from consumer.planner.recipes import Planning
 from consumer.settings import Kafka, Registry, Settings
 from consumer.stream import schemas
 from consumer.stream.codec import FramedCodec, SingleObjectCodec
+from consumer.stream.deadletter import dead_letter_topic
 from consumer.stream.registry import RegistryCodec, RegistryOptions
 from model.engine import Engine, EngineSpec, ShapeError
 from model.engines import open_engine
 from model.hosted import Hosted
 from model.recipe import Encoding
 from model.wan.options import WanOptions
+
+PLANNER, RENDERER, DRESSER = "planner", "renderer", "dresser"
 
 ADDRESS_FILE = Path(".skureel/embedded.json")
 """Where a running service with an embedded broker says where it listens, for commands in the same folder."""
@@ -63,6 +69,36 @@ def client_options(kafka: Kafka, bootstrap: str) -> dict[str, str]:
     if kafka.password is not None:
         options["sasl.password"] = kafka.password.get_secret_value()
     return options
+
+
+def group_of(settings: Settings, role: str) -> str:
+    """A role's consumer group."""
+    return f"{settings.kafka.group_prefix}-{role}"
+
+
+def topics_read(settings: Settings, role: str) -> list[str]:
+    """The topics that a role reads under these settings."""
+    topics = settings.topics
+    if role == PLANNER:
+        return [topics.product_created, topics.promo_changed, topics.video_ready, topics.video_rejected]
+    if role == DRESSER:
+        return [topics.clip_dress]
+    dressed = [topics.clip_dress] if settings.renderer.dress else []
+    return [topics.clip_render, topics.clip_render_bulk, *dressed]
+
+
+def all_topics(settings: Settings) -> list[str]:
+    """Every topic that is read or written, dead letters included."""
+    return [*topic_names(settings), *dead_letter_topics(settings)]
+
+
+def dead_letter_topics(settings: Settings) -> dict[str, str]:
+    """The topics of dead letters that the roles write under these settings, and whose role each is."""
+    return {
+        dead_letter_topic(topic, group_of(settings, role)): role
+        for role in (PLANNER, RENDERER, DRESSER)
+        for topic in topics_read(settings, role)
+    }
 
 
 def open_codec(settings: Settings) -> FramedCodec:

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from consumer import __version__
-from consumer.cli import bench, commands, models, promo
+from consumer.cli import bench, commands, deadletters, models, promo, verify
 from consumer.cli.shared import group
 
 app = group("skureel", "Every SKU gets its reel: product events in, inspected and labelled product clips out.")
-for _command in (commands.demo, commands.run, commands.publish, commands.tail, commands.generate, commands.doctor):
+for _command in (commands.demo, commands.run, commands.publish, commands.tail, commands.generate, verify.verify):
     app.command()(_command)
-for _group in (models.app, bench.app, promo.app):
+app.command()(commands.doctor)
+for _group in (models.app, bench.app, promo.app, deadletters.app):
     app.add_typer(_group)
 
 

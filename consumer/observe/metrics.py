@@ -58,7 +58,7 @@ DEAD_LETTERS = _spec(
     "counter",
     ("role", "topic", "stage"),
     "Records given up and written to the dead-letter topic.",
-    "Read them (skureel tail TOPIC.GROUP.dlq), mend the cause, publish again.",
+    "Read them (skureel deadletters list), mend the cause, then skureel deadletters replay.",
 )
 OUTPUTS = _spec("skureel_outputs_total", "counter", ("role", "topic"), "Records written and committed.", "None.")
 TRANSACTIONS = _spec(

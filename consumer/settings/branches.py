@@ -77,6 +77,8 @@ class Kafka(_Tree):
     """Seconds without heartbeat after which a member is dead (classic protocol; the broker sets it under KIP-848)."""
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """Seconds a stopping process may take to finish what has begun."""
+    replays: Annotated[int, Field(ge=1, le=1_000_000)] = 3
+    """How often `skureel deadletters replay` publishes a record that fails again and again."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 4
     """Partitions of topics that skureel creates."""
     replication: Annotated[int, Field(ge=1, le=10)] = 1

@@ -12,10 +12,16 @@ from consumer import __version__
 from consumer.stream.deadletter import (
     FAMILY,
     LONGEST_MESSAGE,
+    MARK,
+    REPLAYS,
+    Handled,
     NotADeadLetterError,
     dead_letter,
     dead_letter_topic,
+    mark,
     read_dead_letter,
+    read_mark,
+    replay,
 )
 from consumer.stream.types import Output, Record
 
@@ -108,3 +114,61 @@ def test_a_header_that_cannot_be_read_is_refused(name: str) -> None:
     damaged = [(key, b"\xff" if key == FAMILY + name else value) for key, value in letter.headers]
     with pytest.raises(NotADeadLetterError, match="cannot be read"):
         read_dead_letter(arrived(letter._replace(headers=damaged)))
+
+
+@given(record=records)
+def test_a_record_is_replayed_as_it_was_but_for_its_count(record: Record) -> None:
+    """Topic, key, value and own headers are the record's; the count rises by one each time and never piles up."""
+    assume = [pair for pair in record.headers if not pair[0].startswith(FAMILY) and pair[0] != REPLAYS]
+    now = record._replace(headers=assume)
+    for count in (1, 2, 3):
+        letter = read_dead_letter(arrived(dead_letter(now, group="g", stage="s", error="x")))
+        again = replay(letter)
+        assert (again.topic, again.key, again.value) == (record.topic, record.key, record.value)
+        assert list(again.headers) == [*assume, (REPLAYS, str(count).encode())]
+        now = record._replace(headers=again.headers)
+    assert dict(dead_letter(now, group="g", stage="s", error="x").headers)[FAMILY + "delivery.count"] == b"4"
+
+
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [([], 0), ([b"2"], 2), ([b"1", b"7"], 7), ([b"-3"], 0), ([b"\xff"], 0), ([None], 0), ([b"9" * 99], 0)],
+)
+def test_a_count_that_strangers_spoilt_costs_nothing(values: list[bytes | None], count: int) -> None:
+    """What is no number of a sensible size does not count; of several the highest does."""
+    headers = [(REPLAYS, value) for value in values]
+    letter = dead_letter(Record("t", 0, 0, None, None, headers, 0), group="g", stage="s", error="x")
+    back = read_dead_letter(arrived(letter))
+    assert back.replays == count
+    assert [pair for pair in replay(back).headers if pair[0] == REPLAYS] == [(REPLAYS, str(count + 1).encode())]
+
+
+@given(record=records, handled=st.sampled_from(Handled), offset=st.integers(0, 2**62))
+def test_a_mark_tells_which_letter_was_handled_and_how(record: Record, handled: Handled, offset: int) -> None:
+    """It names the letter's offset in its own partition, has its key, and is no tombstone."""
+    when = datetime(2031, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)
+    letter = arrived(dead_letter(record, group="g", stage="s", error="x"))._replace(offset=offset)
+    written = mark(letter, handled, now=when)
+    assert (written.topic, written.key, bool(written.value)) == (letter.topic, letter.key, True)
+    found = read_mark(arrived(written))
+    assert found is not None
+    assert (found.offset, found.handled, found.at) == (offset, handled, when)
+    with pytest.raises(NotADeadLetterError):
+        read_dead_letter(arrived(written))
+
+
+def test_a_letter_is_no_mark_whatever_its_record_brought_along() -> None:
+    """Headers of an event that look like a mark's do not make its dead letter, or another one, disappear."""
+    posing = mark(Record("t", 0, 3, None, None, (), 0), Handled.DROPPED)
+    letter = dead_letter(Record("t", 0, 0, None, b"v", posing.headers, 0), group="g", stage="s", error="x")
+    assert read_mark(arrived(letter)) is None
+    assert read_dead_letter(arrived(letter)).value == b"v"
+
+
+@pytest.mark.parametrize(("name", "value"), [("offset", b"x"), ("as", b"eaten"), ("at", b"noon"), ("at", None)])
+def test_a_damaged_mark_marks_nothing(name: str, value: bytes | None) -> None:
+    """Rather a letter is listed twice than never."""
+    written = mark(Record("t", 0, 3, None, None, (), 0), Handled.DROPPED)
+    damaged = [(key, value if key == MARK + name else old) for key, old in written.headers]
+    assert read_mark(arrived(written._replace(headers=damaged))) is None
+    assert read_mark(Record("t", 0, 0, None, None, [("offset", b"3"), ("as", b"dropped")], 0)) is None
