@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.wan import decoder
+from model.wan.compiling import compiled
 from model.wan.decoder import Block, Causal, Layout, Past, Residual, Weights
 from model.wan.tiles import Tile, blended, cut
 
@@ -24,9 +26,6 @@ CELL = 16
 """Pixels a side that a latent cell becomes: three doublings of size, then patches of two."""
 RANGE = 2.0
 """From -1 to 1: what the ratio of ``agreement`` refers to."""
-RECOMPILES = 64
-"""Shapes compiled for before an error: six a size of clip, and as many again for each other count of frames."""
-
 OnFrame = Callable[[int, int], None]
 """Called after each latent frame with how many are done, of how many. What it raises ends the decode."""
 
@@ -48,6 +47,9 @@ class DecodeOptions:
     """Channels next to each other in memory, as tensor cores like them. Same picture (to 1e-5)."""
     compile: bool = False
     """Compile the blocks' functions, for each shape once. Same picture (to 1e-5)."""
+    autotune: bool = False
+    """Let cuDNN time its kernels for each shape once and keep the fastest; the choice may differ between processes, and
+    with it the last bits of the picture."""
     backend: str = "inductor"
     """What compiles: any backend that torch.compile knows."""
 
@@ -151,7 +153,8 @@ class StreamDecoder:
         total = cells.shape[0]
         for index in range(total):
             cell = cells[index : index + 1].to(self.options.dtype).contiguous(memory_format=self._layout.memory)
-            pieces = list(stream.frames(cell))
+            with tuned(self.options.autotune):
+                pieces = list(stream.frames(cell))
             chunk = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
             del pieces
             on_frame(index + 1, total)
@@ -246,17 +249,20 @@ class _Stream:
         return past or ()
 
 
+@contextmanager
+def tuned(wanted: bool) -> Iterator[None]:
+    """Within the block, cuDNN times its kernels for shapes that are new to it. The flag is the process's own."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = wanted or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 def _compiled(backend: str) -> Kernels:
     """Each function for itself, shape by shape, with shapes counted for this decoder alone."""
-    settings: dict[str, Any] = {
-        "fullgraph": True,
-        "dynamic": False,
-        "backend": backend,
-        "recompile_limit": RECOMPILES,
-        "isolate_recompiles": True,
-    }
-    compiled: list[Any] = [torch.compile(function, **settings) for function in PLAIN]
-    return Kernels(*compiled)
+    return Kernels(*(compiled(function, backend) for function in PLAIN))
 
 
 def agreement(

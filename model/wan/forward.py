@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from model.wan.attention import Attention, preferring
+from model.wan.compiling import compiled
+
 Rotary = tuple[Tensor, Tensor]
 
 
@@ -97,13 +100,20 @@ class Forward:
     """Runs a WanTransformer3DModel's own modules in its own order; equal to its forward within rounding."""
 
     def __init__(
-        self, transformer: Any, *, compiled: bool = False, backend: str | Callable[..., Any] = "inductor"
+        self,
+        transformer: Any,
+        *,
+        compile: bool = False,  # noqa: A002 - the profile's word
+        dynamic: bool = False,
+        backend: str | Callable[..., Any] = "inductor",
+        attention: Attention = "torch",
     ) -> None:
-        self._model = transformer
+        """``attention``: the kernel preferred; the other switches are those of ``compiled``."""
+        self._model, self._attention = transformer, attention
         self._block: Callable[..., Tensor] = run_block
-        if compiled:
+        if compile:
             # One graph serves all blocks: their weights are inputs of it (regional compilation).
-            self._block = torch.compile(run_block, fullgraph=True, dynamic=False, backend=backend)
+            self._block = compiled(run_block, backend, dynamic=dynamic)
         self._rotary: dict[tuple[int, ...], Rotary] = {}
         self._spreads: dict[tuple[int, ...], Tensor] = {}
 
@@ -151,7 +161,8 @@ class Forward:
         embedded, modulation = self._timestep(values, words)
         modulation = modulation.expand(clips, -1, -1, -1)
         context = Context(words, modulation, spread, self._rotary_of(latents, grid))
-        x = self._all(x, context) if cache is None else self._cached(x, context, cache, keys)
+        with preferring(self._attention):
+            x = self._all(x, context) if cache is None else self._cached(x, context, cache, keys)
         table = model.scale_shift_table.unsqueeze(0) + embedded.unsqueeze(2)  # (1, values, 2, width)
         if spread is not None:
             table = table[:, spread]

@@ -24,7 +24,6 @@ from model.wan.measure_full import full_size
 from model.wan.measure_gains import TIME_UP, Gain, Ground, gains
 from model.wan.measure_sides import Ours, Stock, shots_of, used_profile
 from model.wan.measure_switches import SWITCHES
-from model.wan.opening import RECOMPILES
 from model.wan.profile import FRAME_STEP, GRID, Profile
 from model.wan.runtime import OUT_OF_MEMORY, free_cache
 from model.wan.timing import copy_ceiling, matrix_ceiling
@@ -216,7 +215,10 @@ class Bench:
     def _chosen_decoding(self, profile: Profile, compiled: bool) -> tuple[DecodeOptions, str]:
         layout, wanted = profile.layout, profile.decode
         plain = DecodeOptions(
-            frames_at_once=layout.frames_at_once, channels_last=layout.channels_last, compile=compiled
+            frames_at_once=layout.frames_at_once,
+            channels_last=layout.channels_last,
+            autotune=layout.autotune,
+            compile=compiled,
         )
         if wanted.dtype == "float32":
             return plain, ""
@@ -229,10 +231,7 @@ class Bench:
 
     def compiled(self, profile: Profile, wanted: bool | None) -> bool:
         """Whether to compile."""
-        chosen = profile.layout.compile and self.device.type == "cuda" if wanted is None else wanted
-        if chosen:
-            torch._dynamo.config.recompile_limit = RECOMPILES  # noqa: SLF001 - there is no other door to it
-        return chosen
+        return profile.layout.compile and self.device.type == "cuda" if wanted is None else wanted
 
     def _check(self, case: Case, used: Profile) -> None:
         """Stock would fail far inside with a clip beyond the model's positions. Raises EngineError."""

@@ -14,6 +14,7 @@ from diffusers.video_processor import VideoProcessor
 from torch import Tensor
 
 from model.recipe import Mode
+from model.wan.attention import Attention, chosen
 from model.wan.decode import StreamDecoder
 from model.wan.forward import Forward
 from model.wan.measure_gains import Ground, Pair, Predicted, Switch
@@ -27,6 +28,8 @@ STEPS = 20
 """Of a sampler, and of a run with the step cache: enough for either to show."""
 THRESHOLD = 0.08
 """Of the step cache."""
+BEST: dict[str, Any] = {"dtype": torch.bfloat16, "channels_last": True, "frames_at_once": 4}
+"""Decoding as the built-in profiles have it on a GPU."""
 
 
 def _prompts(ground: Ground) -> Pair:
@@ -116,6 +119,16 @@ def _decoded(off: dict[str, Any], on: dict[str, Any]) -> Callable[[Ground], Pair
     return pair
 
 
+def _decoded_best(on: dict[str, Any]) -> Callable[[Ground], Pair]:
+    """Added to what is best on a GPU; on a CPU to the plain decode."""
+
+    def pair(ground: Ground) -> Pair:
+        base = BEST if ground.device.type == "cuda" else {}
+        return _decoded(base, base | on)(ground)
+
+    return pair
+
+
 def _levels(ground: Ground) -> Pair:
     case, processor = ground.case, VideoProcessor()
     clip = torch.rand((case.frames, 3, case.height, case.width), device=ground.device) * 2 - 1
@@ -147,10 +160,26 @@ def _runs(off: dict[str, Any], on: dict[str, Any], shots: int, *, wall: bool = F
 
 def _compiled(ground: Ground) -> Pair:
     latents, words = ground.latents(), ground.embeddings()
-    plain = Forward(ground.parts.transformer)
-    compiled = Forward(ground.parts.transformer, compiled=True)
+    plain = Forward(ground.parts.transformer, attention=_preferred(ground))
+    compiled = Forward(ground.parts.transformer, compile=True, attention=_preferred(ground))
     projected = plain.words(words)
     return Pair(off=lambda: plain(latents, 757.0, projected), on=lambda: compiled(latents, 757.0, projected))
+
+
+def _preferred(ground: Ground) -> Attention:
+    return chosen(ground.profile.layout.attention, ground.device)
+
+
+def _attention(ground: Ground) -> Pair:
+    latents, words = ground.latents(), ground.embeddings()
+    plain = Forward(ground.parts.transformer)
+    preferring = Forward(ground.parts.transformer, attention="cudnn")
+    projected = plain.words(words)
+    return Pair(off=lambda: plain(latents, 757.0, projected), on=lambda: preferring(latents, 757.0, projected))
+
+
+def _on_gpu(ground: Ground) -> str:
+    return "" if ground.device.type == "cuda" else "only on a GPU"
 
 
 def _asked(ground: Ground) -> str:
@@ -241,6 +270,20 @@ SWITCHES = (
         many_steps=True,
     ),
     Switch(
+        name="cuDNN attention",
+        beside="PyTorch's own choice of a kernel",
+        predicted=Predicted(0.85, 1.0, "handbook: 1.28x by FlashAttention 3 at 704p, which cuDNN's kernel comes near"),
+        pair=_attention,
+        needs=_on_gpu,
+    ),
+    Switch(
+        name="autotuned convolutions",
+        beside="cuDNN's own choice by rule",
+        predicted=Predicted(0.9, 1.0, "reasoning: rules know no channels-last bfloat16 of such sizes"),
+        pair=_decoded(BEST, BEST | {"autotune": True}),
+        needs=_on_gpu,
+    ),
+    Switch(
         name="compiled blocks",
         beside="plain ones",
         predicted=Predicted(0.72, 0.6, "handbook: 1.38x; on a CPU fused norms save calls"),
@@ -251,7 +294,7 @@ SWITCHES = (
         name="compiled decoder",
         beside="a plain one",
         predicted=Predicted(0.71, 0.7, "handbook: 1.4x"),
-        pair=_decoded({}, {"compile": True}),
+        pair=_decoded_best({"compile": True}),
         needs=_asked,
     ),
 )

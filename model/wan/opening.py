@@ -31,8 +31,6 @@ from model.wan.timing import matrix_ceiling
 _log = logging.getLogger(__name__)
 PARTS = 4
 """Parts a load tells of."""
-RECOMPILES = 64
-"""Shapes that may be compiled before the compiler gives up: buckets, modes and batch sizes multiplied."""
 
 
 def open_runtime(options: WanOptions, profile: Profile, watch: Watch) -> Runtime:
@@ -120,17 +118,17 @@ def _verified(options: WanOptions, watch: Watch) -> Checkpoint:
 
 
 def _compiled(options: WanOptions, profile: Profile, device: torch.device) -> bool:
-    compiled = profile.layout.compile and device.type == "cuda" if options.compile is None else options.compile
-    if compiled:
-        torch._dynamo.config.recompile_limit = RECOMPILES  # noqa: SLF001 - there is no other door to it
-    return compiled
+    return profile.layout.compile and device.type == "cuda" if options.compile is None else options.compile
 
 
 def _decoding(parts: Parts, profile: Profile, placement: Placement, *, compiled: bool) -> DecodeOptions:
     """Decode in bfloat16 where the profile wants it and the check finds it as good, else in float32."""
     layout, wanted = profile.layout, profile.decode
     plain = DecodeOptions(
-        frames_at_once=layout.frames_at_once, channels_last=layout.channels_last, compile=compiled, dtype=torch.float32
+        frames_at_once=layout.frames_at_once,
+        channels_last=layout.channels_last,
+        autotune=layout.autotune,
+        compile=compiled,
     )
     if wanted.dtype == "float32":
         return plain

@@ -112,7 +112,7 @@ def test_compiled_blocks_are_one_graph_and_equal(transformer: Any) -> None:
         graphs.append(graph)
         return graph.forward
 
-    plain, compiled = Forward(transformer), Forward(transformer, compiled=True, backend=counting)
+    plain, compiled = Forward(transformer), Forward(transformer, compile=True, backend=counting)
     x, words = latents(2), plain.words(prompts(2))
     for first_frame in (False, True):
         expected = plain(x, 500.0, words, first_frame=first_frame)
