@@ -92,12 +92,11 @@ def topics_of(source: str) -> Topics:
     return Topics(**(named | {"product_created": source}))
 
 
-def handler_of(catalog: Catalog, topics: Topics, metrics: Metrics) -> PlannerHandler:
-    """The planner as the service builds it, with the default settings."""
-    known = schemas.load(topics={getattr(topics, name): name.replace("_", "-") for name in Topics.model_fields})
+def planning() -> Planning:
+    """What the service plans with by default."""
     clip = ClipSettings()
     width, height = clip.pixels
-    planning = Planning(
+    return Planning(
         engine=open_engine("storyboard").spec,
         width=width,
         height=height,
@@ -106,10 +105,15 @@ def handler_of(catalog: Catalog, topics: Topics, metrics: Metrics) -> PlannerHan
         encoding=Encoding(crf=clip.crf, preset=clip.preset),
         label=clip.label,
     )
+
+
+def handler_of(catalog: Catalog, topics: Topics, metrics: Metrics) -> PlannerHandler:
+    """The planner as the service builds it, with the default settings."""
+    known = schemas.load(topics={getattr(topics, name): name.replace("_", "-") for name in Topics.model_fields})
     return PlannerHandler(
         catalog=catalog,
         prompts=Prompts.load(),
-        planning=planning,
+        planning=planning(),
         codec=SingleObjectCodec(known),
         topics=topics,
         metrics=metrics,
