@@ -176,15 +176,19 @@ class Play:
             renderer.wait_ready()
             ready = Reader(world.kafka.bootstrap, world.topic("video_ready"))
             lanes = [Reader(world.kafka.bootstrap, world.topic(name)) for name in LANES]
-            try:
-                self._first_clips(renderer, ready)
-                self._kill_planners()
+            self._first_clips(renderer, ready)
+            assert renderer.metric("skureel_skipped_records_total") == 0
+        try:
+            # Nobody makes clips meanwhile, so that requests overtake each other.
+            self._kill_planners()
+            with running(world, "renderer") as renderer:
+                renderer.wait_ready()
                 return self._end_state(renderer, ready, lanes)
-            finally:
-                for reader in (ready, *lanes):
-                    reader.close()
-                if "_catalog" in self.__dict__:
-                    self._catalog.close()
+        finally:
+            for reader in (ready, *lanes):
+                reader.close()
+            if "_catalog" in self.__dict__:
+                self._catalog.close()
 
     def _first_clips(self, renderer: Process, ready: Reader) -> None:
         started = time.monotonic()
@@ -198,6 +202,7 @@ class Play:
                 return ready.wait(0, 0) == count
 
             until(made, self._limit, renderer.tail)
+            assert renderer.metric("skureel_dead_letters_total") == 0
             # The planner has to hear of them, or it would ask for everything anew.
             heard = self._world.topic("video_ready")
             until(lambda: planner.metric("skureel_records_total", topic=heard) == count, 60, planner.tail)
@@ -262,7 +267,7 @@ class Play:
             announced=shown.said.total(),
             renders=len(renders),
             works=dict(shown.works),
-            skipped={reason: number for reason, number in skipped.items() if number},
+            skipped=skipped,
             fan_outs=dict(Counter(row.state for row in rows)),
             seconds={name: round(seconds, 1) for name, seconds in self._times.items()},
         )
