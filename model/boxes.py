@@ -18,7 +18,7 @@ MAX_TAGS = 256
 MAX_TAG_BYTES = 64 * 1024
 """Longest metadata value read."""
 
-_META_PATHS = ("moov/udta/meta", "moov/meta", "meta")
+_META_PATHS = ("moov/udta/meta", "moov/meta", "meta", "moov/trak/udta/meta", "moov/trak/meta")
 _UTF8 = 1
 """The well-known type of an ilst data box that holds UTF-8 text (QuickTime File Format, metadata)."""
 
@@ -73,7 +73,8 @@ def is_faststart(data: bytes) -> bool:
 def read_tags(data: bytes) -> list[tuple[str, str]]:
     """Every (key, text) of the file's keyed metadata, duplicates included, in file order.
 
-    Looks in ``moov.udta.meta``, ``moov.meta`` and a ``meta`` at the top, so that a second copy anywhere is seen.
+    Looks in ``moov.udta.meta``, ``moov.meta``, a ``meta`` at the top and those of the tracks, so that a second copy
+    anywhere is seen.
     """
     found = [tag for path in _META_PATHS for meta in find(data, path) for tag in _meta_tags(data, meta)]
     if len(found) > MAX_TAGS:

@@ -48,3 +48,7 @@ class SpliceError(ClipError):
 
 class LabelError(ClipError):
     """Raised when a clip's labels are missing, wrong or untrue. Such a clip is never returned."""
+
+
+class VerifyError(ClipError):
+    """Raised when a file asks for more work than a clip's verification is worth."""

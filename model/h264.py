@@ -10,6 +10,16 @@ from dataclasses import dataclass
 _WITH_CHROMA = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 """Profiles whose sequence parameters say how chroma is stored; in all others it is 4:2:0 with eight bits."""
 _CHROMA = ("gray", "yuv420p", "yuv422p", "yuv444p")
+_BASELINE = 66
+_PROFILES = {
+    _BASELINE: "Baseline",
+    77: "Main",
+    88: "Extended",
+    100: "High",
+    110: "High 10",
+    122: "High 4:2:2",
+    244: "High 4:4:4 Predictive",
+}
 _HEADER_BYTES = 64
 """As much of a slice as its first fields can fill."""
 _IDR, _EXTENDED_ASPECT = 5, 255
@@ -74,6 +84,23 @@ def sequence(avcc: bytes) -> Sequence:
     if not 4 <= size <= len(avcc) - 8:
         raise ValueError("an H.264 decoder configuration is cut")
     return _sequence(avcc[8 : 8 + size])
+
+
+def profile(avcc: bytes) -> tuple[str, str]:
+    """Profile and level as people name them, e.g. ``High`` and ``3.1`` (A.2, A.3).
+
+    Takes a decoder configuration record. Raises ValueError for what is none.
+    """
+    if len(avcc) < 8 or avcc[0] != 1:
+        raise ValueError("no H.264 decoder configuration")
+    number, constraints, level = avcc[1], avcc[2], avcc[3]
+    name = _PROFILES.get(number, f"profile {number}")
+    if number == _BASELINE and constraints & 0x40:
+        name = "Constrained Baseline"
+    # Level 1b has a number of its own only in High and above; below, a constraint flag tells it from 1.1.
+    if level == 9 or (level == 11 and constraints & 0x10 and number in (_BASELINE, 77, 88)):
+        return name, "1b"
+    return name, f"{level // 10}.{level % 10}"
 
 
 def key_id(avcc: bytes, sample: bytes) -> int | None:

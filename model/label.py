@@ -67,23 +67,31 @@ def credit_check(code: str) -> str:
     return _CREDIT_ALPHABET[-total % 31]
 
 
+def producer_fault(code: str) -> str | None:
+    """What is wrong with a ContentProducer code, or None.
+
+    27 characters: version ``00``, kind ``11``, an 18-character unified social credit code with its own check
+    character, the service's role ``1`` or ``2``, and four characters of the provider's own.
+    """
+    if len(code) != 27:
+        return f"{code!r} has {len(code)} characters; a producer code has 27"
+    match = _PRODUCER.fullmatch(code)
+    if match is None:
+        return f"{code!r} is not 00 + 11 + 18-character credit code + 1 or 2 + 4 letters or digits"
+    credit = match["credit"]
+    if credit_check(credit) != credit[17]:
+        return f"the credit code {credit} has a wrong check character; look for a typo"
+    return None
+
+
 def validate_producer(code: str) -> str:
     """The ContentProducer code itself when it is well formed. Raises LabelError saying which part is not.
 
-    27 characters: version ``00``, kind ``11``, an 18-character unified social credit code with its own check
-    character, the service's role ``1`` or ``2``, and four characters of the provider's own. Never made up here:
-    the code is the operator's.
+    Never made up here: the code is the operator's.
     """
-    if len(code) != 27:
-        raise LabelError(f"{PRODUCER_SETTING}: {code!r} has {len(code)} characters; a producer code has 27")
-    match = _PRODUCER.fullmatch(code)
-    if match is None:
-        raise LabelError(
-            f"{PRODUCER_SETTING}: {code!r} is not 00 + 11 + 18-character credit code + 1 or 2 + 4 letters or digits"
-        )
-    credit = match["credit"]
-    if credit_check(credit) != credit[17]:
-        raise LabelError(f"{PRODUCER_SETTING}: the credit code {credit} has a wrong check character; look for a typo")
+    fault = producer_fault(code)
+    if fault:
+        raise LabelError(f"{PRODUCER_SETTING}: {fault}")
     return code
 
 
@@ -98,10 +106,15 @@ def wording_fault(words: str | None) -> str | None:
     return None
 
 
+def is_printable(text: str) -> bool:
+    """True for one or more printable ASCII characters without spaces: what the AIGC key's ids are made of."""
+    return _PRINTABLE.fullmatch(text) is not None
+
+
 def aigc_value(producer: str, produce_id: str) -> str:
     """The AIGC key's value on first write: the propagator is the producer. Raises LabelError."""
     validate_producer(producer)
-    if not _PRINTABLE.fullmatch(produce_id):
+    if not is_printable(produce_id):
         raise LabelError(f"ProduceID {produce_id!r} is not printable ASCII without spaces")
     values = ("1", producer, produce_id, "", producer, produce_id, "")
     return json.dumps(dict(zip(AIGC_FIELDS, values, strict=True)), separators=(",", ":"))

@@ -6,7 +6,9 @@ After GB 45438-2025, 5.4. Knows sizes and words; knows no clip and no metadata.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,12 +29,53 @@ _NEUTRAL = 128.0
 _WEIGHT = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The writing of a label alone: where it stands, and its coverage 0…1, trimmed to the ink."""
+
+    left: int
+    top: int
+    coverage: Plane
+
+
 @lru_cache(maxsize=64)
 def make_label(text: str, width: int, height: int) -> Plate:
     """The label for pictures of a size: top right, white on a dark plate, glyphs at least 5 % of the shortest side.
 
     Raises DressError when the text has no glyphs in the typeface or does not fit the width.
     """
+    ink, place = _laid_out(text, width, height)
+    coverage = np.zeros((place.high, place.wide), np.float32)
+    coverage[place.pad : place.pad + ink.shape[0], 2 * place.pad : 2 * place.pad + ink.shape[1]] = ink
+    plate = rounded(place.high, place.wide, radius=place.high // 5) * _PLATE_OPACITY
+    # Ink over plate over picture: picture * (1-plate) * (1-ink) + black * plate * (1-ink) + white * ink.
+    keep = (1 - plate) * (1 - coverage)
+    add = _PLATE * plate * (1 - coverage) + _INK * coverage
+    keep_chroma = halved(keep)
+    add_chroma = single(_NEUTRAL * (1 - keep_chroma) + 0.5)
+    return Plate(
+        place.left, place.top, (single(keep), single(keep_chroma)), (single(add + 0.5), add_chroma, add_chroma)
+    )
+
+
+@lru_cache(maxsize=64)
+def label_ink(text: str, width: int, height: int) -> Ink:
+    """The writing of ``make_label`` and its place, to be looked for in pictures of a size. Raises DressError."""
+    ink, place = _laid_out(text, width, height)
+    return Ink(place.left + 2 * place.pad, place.top + place.pad, ink)
+
+
+class _Place(NamedTuple):
+    """Where the plate is, its size, and how much of it is around the ink: so much above and below, twice beside."""
+
+    left: int
+    top: int
+    high: int
+    wide: int
+    pad: int
+
+
+def _laid_out(text: str, width: int, height: int) -> tuple[Plane, _Place]:
     ink = _ink(text, width, height)
     pad = max(2, ink.shape[0] // 8)
     margin = up_even(MARGIN_SHARE * min(width, height))
@@ -40,15 +83,7 @@ def make_label(text: str, width: int, height: int) -> Plate:
     left, top = (width - margin - wide) // 2 * 2, margin
     if left < margin or top + high + margin > height:
         raise DressError(f"label {text!r} does not fit {width}x{height} at the lawful glyph height; shorten it")
-    coverage = np.zeros((high, wide), np.float32)
-    coverage[pad : pad + ink.shape[0], 2 * pad : 2 * pad + ink.shape[1]] = ink
-    plate = rounded(high, wide, radius=high // 5) * _PLATE_OPACITY
-    # Ink over plate over picture: picture * (1-plate) * (1-ink) + black * plate * (1-ink) + white * ink.
-    keep = (1 - plate) * (1 - coverage)
-    add = _PLATE * plate * (1 - coverage) + _INK * coverage
-    keep_chroma = halved(keep)
-    add_chroma = single(_NEUTRAL * (1 - keep_chroma) + 0.5)
-    return Plate(left, top, (single(keep), single(keep_chroma)), (single(add + 0.5), add_chroma, add_chroma))
+    return ink, _Place(left, top, high, wide, pad)
 
 
 def glyph_size(text: str, height: int) -> int:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import ipaddress
-import socket
 import warnings
 from urllib.parse import urlsplit
 
 import urllib3
 from PIL import Image
 
+from consumer.renderer.addresses import NotPublicError, resolved
 from consumer.storage.keys import is_key
 from consumer.storage.store import ObjectNotFoundError, Store
 from model.recipe import Photo
@@ -43,13 +42,11 @@ def _global_address(host: str, port: int) -> str:
     Checked here and connected to by number, so that a second look-up cannot give another answer.
     """
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        return resolved(host, port)
+    except NotPublicError as error:
+        raise PhotoError(str(error)) from error
     except OSError as error:
         raise PhotoUnavailableError(f"{host}: {error}") from error
-    for address in found:
-        if not ipaddress.ip_address(str(address).split("%", maxsplit=1)[0]).is_global:
-            raise PhotoError(f"{host} leads to {address}, which is not a public address")
-    return min(map(str, found))
 
 
 def check_image(data: bytes) -> None:
