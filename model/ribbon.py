@@ -13,20 +13,18 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from model import typeset
+from model import strips, typeset
 from model.colour import Planar
 from model.errors import WordsError
 from model.plate import Painter, Plane, Plate, polygon, single, up_even
 from model.recipe import Overlays, Ribbon
 from model.storyboard.motion import ease
 from model.typeset import BLACK, WHITE, Block
-from model.words import Manner, ink_on, mixed, set_whole, unit
+from model.words import LEAST_SIZE, Manner, ink_on, mixed, set_whole, unit
 
 FIELD = "dressing.overlays.ribbon.text"
 _SAFE = 0.05
 """Share of width and height that stays free of words."""
-_FROM_EDGE = 0.045
-"""Distance of the band from the top or bottom, as a share of the height."""
 _WIDEST = 0.80
 """Share of a wide picture that a band may cross; in a tall one it may reach the safe margin."""
 SLANT = 0.28
@@ -35,6 +33,8 @@ _STRIPE = 0.16
 """Width of the stripe after the band, and of the gap between them twice over, as a share of the band's height."""
 _SHADE = 0.30
 """Strength of the shadow."""
+_WORDS = 2.05
+"""Height of the words at most, in units: with the air around them they fill ``strips.HIGHEST``."""
 
 _DELAY, _ENTER, _LEAVE = 0.15, 0.55, 0.45
 """Seconds before it comes, that coming takes, and that going takes; gone with the last frame, so that clips loop."""
@@ -147,13 +147,13 @@ def _laid_out(ribbon: Ribbon, width: int, height: int, label: _Box | None) -> _B
     end = round(1.6 * size)  # after the words: the slant, the stripe and air
     manners = (
         Manner(largest=1.45 * size, smallest=0.95 * size, lines=1, weight=700),
-        Manner(largest=1.05 * size, smallest=0.72 * size, lines=2, weight=700),
+        Manner(largest=0.82 * size, smallest=0.72 * size, lines=2, weight=700),
     )
-    box = (reach - safe - end, round(3.2 * size))
+    box = (reach - safe - end, max(round(_WORDS * size), 3 * LEAST_SIZE))
     block = set_whole(ribbon.text, box, manners, FIELD)
     high = up_even(block.height + (0.5 if len(block.lines) > 1 else 0.38) * block.size)
     wide = safe + block.width + end
-    edge = up_even(_FROM_EDGE * height)
+    edge = strips.edge(height)
     top = edge if ribbon.position == "top" else (height - edge - high) // 2 * 2
     if label and ribbon.position == "top":
         beside = wide + size < label.left

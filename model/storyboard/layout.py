@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.strips import strip
 from model.typeset import Block, drawable, fit, has_words, leading_for
+from model.words import unit as unit_of
 
 SAFE = 0.05
 """Share of the frame on each side that stays free of words."""
@@ -18,6 +20,8 @@ _ALONE = 0.7
 """How far towards the middle a lone title stands: a little above it, where the eye finds things balanced."""
 _SIDE_BY_SIDE = 1.2
 """Frames at least this wide for their height put words beside the photo, others below it."""
+_AIR = 0.4
+"""Between words and a strip that a ribbon may cross, in units of body text: its shadow falls there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,16 @@ class Areas:
 
 
 def areas(size: tuple[int, int], *, photo: bool, words: bool, mirrored: bool) -> Areas:
-    """Divide a frame. ``mirrored`` puts the photo on the right where the two stand side by side."""
+    """Divide a frame. ``mirrored`` puts the photo on the right where the two stand side by side.
+
+    Words keep off the strips that belong to ribbons: a promotion lays one over a clip that was made long before it.
+    """
     width, height = size
-    unit = min(max(0.052 * min(size), 0.031 * width), 0.075 * height) * (1.0 if photo else 1.15)
+    unit = unit_of(width, height) * (1.0 if photo else 1.15)
     if photo and not words:
         return Areas(Box(0, 0, width, height), None, Box(0, 0, 1, 1), unit)
     if not photo:
-        side, top = round((0.09 if width > height else 0.08) * width), round(0.09 * height)
+        side, top = round((0.09 if width > height else 0.08) * width), _ribbon(width, height, unit)
         column = width - 2 * side if width < _SIDE_BY_SIDE * height else round(0.76 * width)
         return Areas(None, Box(0, 0, width, height), Box(side, top, column, height - 2 * top), unit)
     if width >= _SIDE_BY_SIDE * height:
@@ -56,11 +63,16 @@ def areas(size: tuple[int, int], *, photo: bool, words: bool, mirrored: bool) ->
     return _below(width, height, unit)
 
 
+def _ribbon(width: int, height: int, unit: float) -> int:
+    """Pixels from the top or bottom that are no place for words."""
+    return min(strip(width, height) + round(_AIR * unit), height // 2 - 1)
+
+
 def _beside(width: int, height: int, unit: float, *, mirrored: bool) -> Areas:
-    share = 0.54 if width < 1.6 * height else 0.56
+    share = 0.52 if width < 1.6 * height else 0.56
     place = round(share * width)
     panel = width - place
-    inner, outer, top = round(0.048 * width), round(0.056 * width), round(0.09 * height)
+    inner, outer, top = round(0.048 * width), round(0.056 * width), _ribbon(width, height, unit)
     column = Box(outer if mirrored else inner, top, panel - inner - outer, height - 2 * top)
     if mirrored:
         return Areas(Box(panel, 0, place, height), Box(0, 0, panel, height), column, unit)
@@ -68,9 +80,9 @@ def _beside(width: int, height: int, unit: float, *, mirrored: bool) -> Areas:
 
 
 def _below(width: int, height: int, unit: float) -> Areas:
-    place = round((0.56 if height <= 1.2 * width else 0.60) * height)
+    place = round((0.45 if height <= 1.2 * width else 0.57) * height)
     panel = height - place
-    side, top, bottom = round(0.075 * width), round(0.038 * height), round(0.055 * height)
+    side, top, bottom = round(0.075 * width), round(0.038 * height), min(_ribbon(width, height, unit), panel // 2)
     column = Box(side, top, width - 2 * side, panel - top - bottom)
     return Areas(Box(0, 0, width, place), Box(0, place, width, panel), column, unit)
 
@@ -160,8 +172,14 @@ def _attempt(title: str, points: Sequence[str], area: Areas, body: int, air: flo
     for block in blocks:
         ys.append(y)
         y += block.height + between
-    alone = round(_ALONE * (listed + under_title) / 2) if blocks else 0
+    alone = round(_ALONE * (listed + under_title + _lopsided(area)) / 2) if blocks else 0
+    alone = min(alone, box.y + box.height - title_y - head.height)
     return Words(head, blocks, box.x, top, title_y, alone, tuple(ys), indent, bar, area.unit)
+
+
+def _lopsided(area: Areas) -> int:
+    """How much more room the panel has below the words' box than above it, in pixels."""
+    return area.panel.height - area.words.height - 2 * area.words.y if area.panel else 0
 
 
 def _headline(title: str, width: int, room: int, body: int, area: Areas) -> Block:

@@ -16,6 +16,7 @@ from model.errors import DressError, WordsError
 from model.plate import Plate
 from model.recipe import Overlays, Position, Ribbon
 from model.ribbon import MovingRibbon, make_ribbon
+from model.strips import strip
 from model.typeset import contrast, parse
 from model.visible import make_label
 from model.words import unit
@@ -84,6 +85,18 @@ def test_a_ribbon_is_inside_and_clear_of_the_label(
     assert rows[-1] < size[1] - 1
     wide, high = label.size
     assert not touched[label.top : label.top + high, label.left : label.left + wide].any()
+
+
+@pytest.mark.parametrize("size", [*SIZES, (640, 480), (854, 480), (480, 854)])
+@pytest.mark.parametrize("position", ["top", "bottom"])
+@pytest.mark.parametrize("text", [text for text, _ in TEXTS])
+def test_a_band_keeps_to_the_strip_that_scenes_leave_to_it(
+    text: str, position: Position, size: tuple[int, int]
+) -> None:
+    """One line or two, Chinese or English: drawn words that keep off the strip are never covered."""
+    band = module._laid_out(Ribbon(text=text, locale="x", colour="#e11d48", position=position), *size, None)
+    reach = band.top + band.height if position == "top" else size[1] - band.top
+    assert reach <= strip(*size)
 
 
 def shown(ribbon: MovingRibbon, size: tuple[int, int]) -> npt.NDArray[np.int_]:

@@ -14,6 +14,7 @@ from model.storyboard.layout import MOST_POINTS, SAFE, Box, Words, areas, arrang
 from model.storyboard.motion import Timetable
 from model.storyboard.palette import Palette, seeded_palette, tinted
 from model.storyboard.scene import _Board, _Panel
+from model.strips import strip
 from model.typeset import Rgb, contrast
 from tests.unit.model_storyboard.samples import EN, SIZES, ZH, product, scene
 
@@ -56,6 +57,20 @@ def test_ink_stays_inside_the_safe_margins(size: tuple[int, int], captions: str,
         assert columns.max() < (1 - SAFE) * size[0]
         assert rows.min() >= SAFE * size[1]
         assert rows.max() < (1 - SAFE) * size[1]
+
+
+@pytest.mark.parametrize("size", [*SIZES, (240, 426), (320, 240), (480, 600), (1280, 720)])
+@pytest.mark.parametrize("captions", CAPTIONS)
+@pytest.mark.parametrize("photo", [True, False])
+def test_words_keep_off_the_strips_of_a_ribbon(size: tuple[int, int], captions: str, photo: bool) -> None:
+    """A ribbon that a promotion lays over the clip later, at the top or at the bottom, covers no word at any moment."""
+    area = areas(size, photo=photo, words=True, mirrored=False)
+    words = arrange(CAPTIONS[captions], area)
+    assert words is not None
+    assert area.panel is not None
+    for box in words.boxes():
+        assert box.y + area.panel.y >= strip(*size)
+        assert box.y + box.height + area.panel.y <= size[1] - strip(*size)
 
 
 def words_of(size: tuple[int, int], captions: tuple[str, ...], *, photo: bool) -> tuple[Words, Box]:
