@@ -1,3 +1,3 @@
 """Fixtures every test may use."""
 
-pytest_plugins = ["tests.services.fixtures", "tests.worlds"]
+pytest_plugins = ["tests.services.fixtures", "tests.spawned", "tests.worlds"]

@@ -47,6 +47,7 @@ def make_slowly(root: Path, counter: Path) -> str:
     return (made_once(root, "thing-1", make, tell=silent) / "whole").read_text()
 
 
+@pytest.mark.usefixtures("no_tracker_left")
 def test_of_many_processes_one_makes_and_all_see_the_whole(tmp_path: Path) -> None:
     """Concurrent fetches of one thing make it once, and none sees a part of it."""
     context = multiprocessing.get_context("spawn")

@@ -413,6 +413,7 @@ def processes() -> Iterator[list[multiprocessing.process.BaseProcess]]:
         process.join()
 
 
+@pytest.mark.usefixtures("no_tracker_left")
 def test_of_several_processes_one_creates(
     store: FilesStore, processes: list[multiprocessing.process.BaseProcess]
 ) -> None:
@@ -435,6 +436,7 @@ def test_of_several_processes_one_creates(
             assert store.get(f"race/{key}")[0] == b"%d" % number
 
 
+@pytest.mark.usefixtures("no_tracker_left")
 def test_a_process_that_dies_lets_go_of_its_lock(
     store: FilesStore, processes: list[multiprocessing.process.BaseProcess]
 ) -> None:
