@@ -104,7 +104,22 @@ OUTAGES = _spec(
     "Attempts put off because something needed was out: store, database, registry, broker.",
     "Bring it back; work resumes by itself.",
 )
-PLANS = _spec("skureel_plans_total", "counter", ("work",), "Plans made, by the work they ask for.", "None.")
+RETRIES = _spec(
+    "skureel_retried_records_total",
+    "counter",
+    ("stage",),
+    "Attempts at single records that failed and are made again, by stage: render, or where only this record suffers.",
+    "Rising while little fails for good: see the log for the product; it costs a bounded number of attempts.",
+)
+PLANS = _spec("skureel_plans_total", "counter", ("work",), "Plans made, by the work they ask for; REFUSE: none, "
+              "for the words are refused.", "REFUSE: see skureel_prompt_findings_total.")  # fmt: skip
+PROMPT_FINDINGS = _spec(
+    "skureel_prompt_findings_total",
+    "counter",
+    ("rule", "severity"),
+    "Wording rules found in products' texts, by rule and severity: block, review, warn.",
+    "Block and review are in video-rejected too: mend the record, or see `skureel prompt lint --product`.",
+)
 PLAN_SECONDS = _spec(
     "skureel_plan_batch_seconds", "histogram", (), "Time to plan one batch, database included.", "Slow: see the "
     "database.", FAST

@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from consumer.events import ClipRequest, VideoReady
+from consumer.stream.types import UnworkableError
 
 _TIMES = ("occurred_at", "valid_from", "valid_until")
 
 
-class AliasError(Exception):
+class AliasError(UnworkableError):
     """Raised when an alias object is not one we wrote; ``key`` says where it lies."""
 
     def __init__(self, key: str, message: str) -> None:

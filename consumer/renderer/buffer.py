@@ -10,6 +10,7 @@ from consumer.events import ClipRequest
 from consumer.renderer.alias import Origin
 from consumer.renderer.lanes import Lane
 from consumer.renderer.library import BaseRecord
+from consumer.renderer.outages import Case
 from consumer.stream.headers import Trace
 from consumer.stream.types import Lease, Partition, Record
 from model.recipe import Recipe
@@ -43,6 +44,8 @@ class Job:
     tries: int = 0
     """How often an engine failed on the scene in work in a way that may pass."""
     engine_seconds: float = 0.0
+    case: Case = field(default_factory=Case)
+    """What it has been through while something was out."""
     looked_again_for: str = ""
     """The scene for which the store was asked twice, because this process had just rendered it."""
 

@@ -19,7 +19,7 @@ from consumer.renderer.steps import Say
 from consumer.stream import headers
 from consumer.stream.codec import Codec
 from consumer.stream.deadletter import dead_letter
-from consumer.stream.types import Lease, Output, Settlement, Settler
+from consumer.stream.types import Lease, Output, OwnTroubleError, Settlement, Settler
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,8 @@ class Ends:
     def gave_up(self, job: Job, stage: str, error: BaseException) -> None:
         """It can never be done: a dead letter with the reason."""
         log.error("dead letter", stage=stage, product=job.request.product_id, reason=str(error))
-        self.unreadable(job.lease, stage, error, attempts=len(job.failed) + max(1, job.tries))
+        tried = error.attempts if isinstance(error, OwnTroubleError) else len(job.failed) + max(1, job.tries)
+        self.unreadable(job.lease, stage, error, attempts=tried)
 
     def unreadable(self, lease: Lease, stage: str, error: BaseException, attempts: int = 1) -> None:
         """The record of a lease becomes a dead letter."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import structlog
 
 from consumer.observe import metrics as m
 from consumer.observe.health import stacks
+from consumer.policy import POLICY
 from consumer.renderer.buffer import Job
 from consumer.renderer.hangs import HangWatch
 from consumer.renderer.lanes import LaneQueue
 from consumer.renderer.lookout import Lookout, Stop
+from consumer.stream.backoff import Backoff
+from consumer.stream.outcomes import Outcome
 from model.engine import CancelledError, Engine, EngineError, Rendered, Shot
 from model.hosted import LateError, LostError
 from model.pulse import SILENT_PATIENCE, Pulse, Silence
@@ -25,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 TAKE_SECONDS = 0.2
 """How long the engine's thread waits for a job before it looks whether it shall stop."""
+BACKOFF = Backoff(first=0.25, longest=10.0)
+"""Before a shot is tried again: other shots are rendered meanwhile."""
 UNWIND_SECONDS = 2.0
 """How long the engine's thread may take to end once the engine's own process has."""
 
@@ -92,7 +97,8 @@ class EngineRoom:
             engine=self._name, pulse=self.pulse, metrics=metrics, limit=limits.job_timeout, stopping=stopping
         )
         self._shots: LaneQueue[Job] = LaneQueue(share)
-        self._again: deque[Job] = deque()
+        self._again: list[tuple[float, Job]] = []
+        """Jobs to be tried again, and when; the earliest first."""
         self._hangs = HangWatch(self._name, self.pulse, self._hung, stopping) if limits.on_hang == "exit" else None
         self._thread = threading.Thread(target=self._run, name=f"skureel-engine-{self._name}", daemon=True)
 
@@ -154,18 +160,23 @@ class EngineRoom:
 
     def _batch(self) -> list[Job]:
         """The next jobs worth rendering together; those whose partition left are dropped here, before they cost."""
-        while self._again:  # they are the oldest, and hold up the commits of those behind them
-            job = self._again.popleft()
+        while self._again and self._again[0][0] <= time.monotonic():  # they hold up the commits of those behind them
+            _, job = self._again.pop(0)
             if self._desk.begins(job):
                 return [job]
         jobs: list[Job] = []
         while len(jobs) < self._engine.batch_size:
-            taken = self._shots.take(0.0 if jobs else TAKE_SECONDS)
+            taken = self._shots.take(0.0 if jobs else self._patience())
             if taken is None:
                 break
             if self._desk.begins(taken):
                 jobs.append(taken)
         return jobs
+
+    def _patience(self) -> float:
+        """How long to wait for a job: until the next one that is tried again, at most."""
+        due = self._again[0][0] - time.monotonic() if self._again else TAKE_SECONDS
+        return max(0.0, min(TAKE_SECONDS, due))
 
     def _render(self, jobs: list[Job]) -> None:
         shots = [self._desk.shot(job) for job in jobs]
@@ -201,12 +212,15 @@ class EngineRoom:
     def _failed(self, job: Job, error: EngineError) -> None:
         """Try again what may pass, a bounded number of times; give up the rest."""
         job.tries += 1
-        again = error.retryable and job.tries < self._attempts
+        again = POLICY.judge(error) is Outcome.RETRY and job.tries < self._attempts
         self._metrics.inc(m.RENDERS, engine=self._name, result="failed")
         self._metrics.inc(m.ENGINE_FAILURES, engine=self._name, reason=_reason(error))
         if again:
-            log.warning("trying again", product=job.request.product_id, tries=job.tries, reason=str(error))
-            self._again.append(job)
+            pause = BACKOFF.pause(job.tries)
+            log.warning("trying again", product=job.request.product_id, tries=job.tries, reason=str(error), after=pause)
+            self._metrics.inc(m.RETRIES, stage="render")
+            self._again.append((time.monotonic() + pause, job))
+            self._again.sort(key=itemgetter(0))
         else:
             self._desk.gave_up(job, "render", error)
 

@@ -15,27 +15,30 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import structlog
 
-from consumer.events import ClipRequest, EventError
+from consumer.events import EventError
 from consumer.observe import metrics as m
-from consumer.renderer.alias import AliasError, Origin
+from consumer.policy import POLICY
+from consumer.renderer.alias import Origin
 from consumer.renderer.buffer import Buffer, Job
 from consumer.renderer.ends import Addresses, Ends
 from consumer.renderer.engine_room import Desk, EngineRoom, Limits
 from consumer.renderer.lanes import Lane
-from consumer.renderer.outages import Outages, StoppedError
+from consumer.renderer.outages import Case, Outages, PutOffError, StoppedError
 from consumer.renderer.photos import Photos
 from consumer.renderer.pinning import Engines
+from consumer.renderer.requests import read_request
 from consumer.renderer.scenes import Scenes, Turn
 from consumer.renderer.stage import Stage
-from consumer.renderer.steps import Dress, Say, Skip, Splice, Step, WorkError
+from consumer.renderer.steps import Dress, Say, Skip, Splice, Step
 from consumer.renderer.work import Rules, Workshop
-from consumer.storage.store import Store, StoreError
-from consumer.stream import headers
-from consumer.stream.codec import Codec, DecodeError
-from consumer.stream.types import Lease, Partition, Settler
+from consumer.storage.store import Store
+from consumer.stream.codec import Codec
+from consumer.stream.outcomes import Outcome
+from consumer.stream.types import Lease, OwnTroubleError, Partition, Settler
 from model.engine import Engine, Rendered
 
 log = structlog.get_logger(__name__)
@@ -91,7 +94,7 @@ class Renderer:
         self._undecoded: Counter[Lane] = Counter()
         self._changed = threading.Condition()
         self._scenes = Scenes()
-        self._outages = Outages(self._stopping, metrics, options.addresses.role)
+        self._outages = Outages(self._stopping, metrics, options.addresses.role, tries=options.rules.tries)
         self._ends = Ends(options.addresses, codec, self._outages, metrics, clock)
         if fallback is not None and engine is not None and fallback.spec.name == engine.spec.name:
             fallback = None
@@ -180,7 +183,7 @@ class Renderer:
         with self._changed:
             self._undecoded.update(self._lane(lease.partition.topic) for lease in leases)
         for lease in leases:
-            self._intake.add(lease)
+            self._intake.add((lease, Case()))
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Nothing is owed for new partitions: the store remembers what was done."""
@@ -224,15 +227,20 @@ class Renderer:
 
     # Stages.
 
-    def _take(self, lease: Lease) -> None:
+    def _take(self, item: tuple[Lease, Case]) -> None:
         """Decode a request and admit it."""
+        lease, case = item
         record, lane = lease.records[0], self._lane(lease.partition.topic)
         try:
-            request, trace = self._outages.patiently("decode", lambda: self._decode(lease))
-        except StoppedError:
+            request, trace = self._outages.attempt("decode", case, lambda: read_request(self._codec, record))
+        except PutOffError as later:  # a schema that the registry does not give holds up none whose schema is known
+            self._intake.add(item, after=later.seconds)
             return
-        except (DecodeError, EventError) as error:
-            self._ends.unreadable(lease, "decode" if isinstance(error, DecodeError) else "validate", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record is to blame or nobody can go on
+            if POLICY.judge(error) is Outcome.STOP:
+                self._ends.failed(error)
+                return
+            self._ends.unreadable(lease, "validate" if isinstance(error, EventError) else "decode", error)
             self._left_intake(lane)
             return
         origin = Origin(
@@ -250,40 +258,41 @@ class Renderer:
         if begin is not None:
             self._lookup.add(begin, begin.lane)
 
-    def _decode(self, lease: Lease) -> tuple[ClipRequest, headers.Trace | None]:
-        record = lease.records[0]
-        if record.value is None:
-            raise EventError("value", "is null; clip requests are never tombstones")
-        request = ClipRequest.from_avro(self._codec.decode(record.topic, record.value, record.headers))
-        if record.key != request.product_id.encode():
-            raise EventError("key", "differs from product_id")
-        return request, headers.incoming(record.headers).trace
-
     def _look_up(self, job: Job) -> None:
         if self._begins(job):
-            self._step(job, "lookup", lambda: self._shop.begin(job))
+            self._step(job, "lookup", lambda: self._shop.begin(job), lambda s: self._lookup.add(job, job.lane, after=s))
 
     def _finish_one(self, item: tuple[Job, Rendered | Dress | Splice]) -> None:
         job, found = item
         if isinstance(found, Rendered):
-            self._step(job, "inspect", lambda: self._shop.accept(job, found))
+            self._step(job, "inspect", lambda: self._shop.accept(job, found), lambda s: self._keep((job, found), s))
         elif self._begins(job):
-            self._step(job, "dress", lambda: self._shop.finish(job, found))
+            self._dress(job, found)
 
-    def _step(self, job: Job, stage: str, work: Callable[[], Step]) -> None:
-        """Run one step and send the job where it leads."""
+    def _dress(self, job: Job, found: Dress | Splice) -> None:
+        again = partial(self._finish.add, (job, found), job.lane)
+        self._step(job, "dress", lambda: self._shop.finish(job, found), lambda s: again(after=s))
+
+    def _keep(self, item: tuple[Job, Rendered], seconds: float) -> None:
+        """Try again later with rendered frames; where too many wait already, on this thread: frames are large."""
+        if not self._finish.keep(item, item[0].lane, seconds) and not self._stopping.wait(seconds):
+            self._finish_one(item)
+
+    def _step(self, job: Job, stage: str, work: Callable[[], Step], later: Callable[[float], None]) -> None:
+        """Run one step and send the job where it leads; ``later`` queues it again while something is out."""
         try:
-            step = self._outages.patiently(stage, work)
-        except StoppedError:
-            self._done(job)
-        except StoreError as error:
-            self._ends.failed(error)
-            self._done(job)
-        except (WorkError, AliasError) as error:
-            self._give_up(job, getattr(error, "stage", stage), error)
-        except Exception as error:  # anything else is this request's poison: it must not stop the others
-            log.exception("step failed", stage=stage, product=job.request.product_id)
-            self._give_up(job, stage, error)
+            step = self._outages.attempt(stage, job.case, work)
+        except PutOffError as out:
+            later(out.seconds)
+        except Exception as error:
+            rule = POLICY.rule(error)
+            if rule.error is Exception:
+                log.exception("step failed", stage=stage, product=job.request.product_id)
+            if rule.outcome is Outcome.STOP:
+                self._ends.failed(error)
+                self._done(job)
+            else:
+                self._give_up(job, getattr(error, "stage", stage), error)
         else:
             self._route(job, step)
 
@@ -297,7 +306,7 @@ class Renderer:
         elif isinstance(step, Dress | Splice):
             self._release(job)
             if threading.current_thread().name.startswith("skureel-finish"):
-                self._step(job, "dress", lambda: self._shop.finish(job, step))
+                self._dress(job, step)
             elif self._park(job):
                 self._finish.add((job, step), job.lane)
         elif self._main is None:
@@ -355,6 +364,8 @@ class Renderer:
             write()
         except StoppedError:
             log.debug("stopped before its end", product=job.request.product_id)
+        except OwnTroubleError as error:
+            self._ends.gave_up(job, "announce", error)
         self._done(job)
 
     def _give_up(self, job: Job, stage: str, error: BaseException) -> None:

@@ -30,6 +30,7 @@ class Stage(Generic[T]):
         self._work = work
         self._queue: LaneQueue[tuple[T, bool]] = LaneQueue(share)
         self._room = threading.Semaphore(bound) if bound else None
+        self._kept = threading.Semaphore(bound)
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"skureel-{name}-{number}", daemon=True)
@@ -49,9 +50,28 @@ class Stage(Generic[T]):
                 return True
         return False
 
-    def add(self, item: T, lane: Lane = Lane.INTERACTIVE) -> None:
-        """Queue a small item, of which there are never more than fit: does not block."""
-        self._queue.put((item, False), lane)
+    def add(self, item: T, lane: Lane = Lane.INTERACTIVE, *, after: float = 0.0) -> None:
+        """Queue a small item, of which there are never more than fit: does not block. ``after`` seconds, if given."""
+        if after <= 0:
+            self._queue.put((item, False), lane)
+            return
+        timer = threading.Timer(after, self._queue.put, ((item, False), lane))
+        timer.daemon = True
+        timer.start()
+
+    def keep(self, item: T, lane: Lane, seconds: float) -> bool:
+        """Queue a large item again after so many seconds. False when as many as ``bound`` are kept so already."""
+        if not self._kept.acquire(blocking=False):
+            return False
+
+        def put() -> None:
+            self._kept.release()
+            self._queue.put((item, False), lane)
+
+        timer = threading.Timer(seconds, put)
+        timer.daemon = True
+        timer.start()
+        return True
 
     def waiting(self) -> int:
         """Items not yet begun."""

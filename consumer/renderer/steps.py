@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from consumer.events import VideoReady, VideoRejected, Work
 from consumer.renderer.library import BaseRecord
+from consumer.stream.types import UnworkableError
 
 
-class WorkError(Exception):
+class WorkError(UnworkableError):
     """Raised when a request can never be done as it is; ``stage`` says where it showed."""
 
     def __init__(self, stage: str, message: str) -> None:

@@ -17,6 +17,7 @@ from consumer.renderer.announce import Announcer, rejected
 from consumer.renderer.buffer import Job
 from consumer.renderer.finishing import Finishing, reasons, recipe_of
 from consumer.renderer.library import BaseRecord, Library
+from consumer.renderer.outages import TRIES
 from consumer.renderer.photos import PhotoError, Photos
 from consumer.renderer.pinning import Engines, Pinning
 from consumer.renderer.steps import Dress, Render, Say, Skip, Splice, Step, WorkError
@@ -41,6 +42,8 @@ class Rules:
     """What a photo that cannot be had leads to: a clip from words alone by the same engine (by the fallback, where
     that engine makes none from words), one by the fallback engine, or a dead letter."""
     photo_tries: int = 3
+    tries: int = TRIES
+    """How often a request is tried again that alone suffers from what is out."""
 
 
 def attempt(scene: Scene, number: int) -> Scene:

@@ -266,6 +266,13 @@ class Planner(_Tree):
 
     templates: Path | None = None
     """A folder of templates of your own, which win over the built-in ones of the same category."""
+    prompt_rules: Path | None = None
+    """A file of wording rules of your own; they extend, replace or switch off the built-in ones: see docs/PROMPTS.md."""
+    prompt_policy: Literal["hold", "make"] = "hold"
+    """What a wording rule of severity review leads to. hold: no clip but a video-rejected, until somebody approved the
+    text in planner.prompt_rules or changed it; make: a clip, and a line in the log. Rules that block always block."""
+    kept_out: tuple[str, ...] = ()
+    """Names of brands and persons that never enter a prompt, besides the product's own brand."""
     long_tail: Literal["now", "on_demand"] = "now"
     """When products of tier LONG_TAIL get their clips: at once, or when somebody first asks for one."""
     page: Annotated[int, Field(ge=1, le=10_000)] = 1_000
@@ -290,6 +297,9 @@ class Renderer(_Tree):
     """Threads that inspect, dress, encode and upload."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """Renders tried, each with a new seed, before a clip is rejected."""
+    tries: Annotated[int, Field(ge=1, le=100)] = 6
+    """How often a request is tried again that alone suffers from what is out, while others get through; then it becomes
+    a dead letter. What everybody suffers from is waited for, however long."""
     photo_hosts: tuple[str, ...] = ()
     """Hosts from which product photos may be fetched by https; 'store:' addresses are always allowed."""
     photo_policy: Literal["text", "storyboard", "reject"] = "text"

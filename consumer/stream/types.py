@@ -93,6 +93,19 @@ class UnavailableError(Exception):
         self.what = what
 
 
+class OwnTroubleError(Exception):
+    """Raised when something was out for one record again and again while others got through: its own trouble."""
+
+    def __init__(self, what: str, attempts: int, error: BaseException) -> None:
+        super().__init__(f"{what} failed {attempts} times for this record alone: {error}")
+        self.what = what
+        self.attempts = attempts
+
+
+class UnworkableError(Exception):
+    """Raised when a record can never be worked as it is; the base of what roles raise for that."""
+
+
 class Settler(Protocol):
     """The loop's side of a lease. Thread-safe; never blocks; may be called in any order of leases."""
 

@@ -17,7 +17,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from consumer.observe.metrics import CATALOGUE
+from consumer.policy import POLICY, SKIPS
 from consumer.settings import PREFIX, Settings
+from consumer.stream.failures import Verdict
+from consumer.stream.outcomes import Outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 HOW = "Written from the code by `python -m tests.unit.docs.pages`; a test compares."
@@ -184,11 +187,52 @@ def layers() -> str:
     return "```text\n" + "\n".join(order) + "\n```"
 
 
+# Faults.
+
+
+def outcomes() -> str:
+    """How a record can end: the members of ``Outcome`` and what the code says below each."""
+    rows = [(outcome.value, escaped(text)) for outcome, text in zip(Outcome, _below("Outcome"), strict=True)]
+    return table(("outcome", "means"), rows).strip()
+
+
+def _below(name: str) -> list[str]:
+    """The texts below the members of an enum of ``consumer/stream``, in order."""
+    found: list[str] = []
+    for path in sorted((ROOT / "consumer" / "stream").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                texts = [each.value for each in node.body[1:] if isinstance(each, ast.Expr)]
+                found += [str(each.value) for each in texts if isinstance(each, ast.Constant)]
+    return found
+
+
+def policy() -> str:
+    """From error to outcome, the first row that covers an error deciding."""
+    rows = [(f"`{rule.error.__name__}`", rule.when, rule.outcome.value, rule.then) for rule in POLICY.rules]
+    return table(("error", "what happened", "outcome", "what is done"), rows).strip()
+
+
+def skips() -> str:
+    """Why records are skipped."""
+    return table(("reason", "means"), [(f"`{name}`", text) for name, text in SKIPS.items()]).strip()
+
+
+def verdicts() -> str:
+    """What an error of the producer leads to."""
+    return table(
+        ("verdict", "means"), [(v.value, escaped(t)) for v, t in zip(Verdict, _below("Verdict"), strict=True)]
+    ).strip()
+
+
 # Into the documents.
 
 GENERATED = {"docs/SETTINGS.md": settings_page, "docs/METRICS.md": metrics_page}
 """Documents that are written whole."""
-SECTIONS = {"ARCHITECTURE.md": {"modules": modules, "layers": layers}}
+SECTIONS = {
+    "ARCHITECTURE.md": {"modules": modules, "layers": layers},
+    "docs/FAULTS.md": {"outcomes": outcomes, "policy": policy, "skips": skips, "verdicts": verdicts},
+}
 """Documents of which parts are written, between two comments that name the part."""
 
 
