@@ -50,6 +50,10 @@ _FLAGS = (
 _STOP_S = 10.0
 
 
+class DigestError(ServiceError):
+    """Raised when a fetched archive is another than the one whose digest we know."""
+
+
 @dataclass(frozen=True)
 class Chromium:
     """A browser that can be started.
@@ -86,19 +90,26 @@ def chromium(tell: Say = say) -> Chromium:
 
     Raises:
         MissingProgram: none is named, none can be fetched here, and none is on the PATH.
-        ServiceError: fetching failed.
+        DigestError: what was fetched is not what we know.
+        ServiceError: the one named cannot be run.
     """
     if given := environment.address(environment.CHROMIUM):
         if not shutil.which(given):
             raise ServiceError(f"{environment.CHROMIUM}: {given} cannot be run")
         return Chromium(Path(given))
+    why_not = "or npm, with which one is fetched"
     if _fits() and shutil.which("npm") and shutil.which("node"):
-        folder = _fetched(tell)
-        return Chromium(folder / "chromium", folder / "lib")
+        try:
+            folder = _fetched(tell)
+            return Chromium(folder / "chromium", folder / "lib")
+        except DigestError:
+            raise
+        except ServiceError as error:
+            why_not = f"npm could not fetch one: {error}"
     for name in NAMES:
         if found := shutil.which(name):
             return Chromium(Path(found))
-    raise MissingProgram("chromium", "chromium", "or npm, with which one is fetched")
+    raise MissingProgram("chromium", "chromium", why_not)
 
 
 def _fits() -> bool:
@@ -130,8 +141,8 @@ def check(archive: Path, digest: str) -> None:
     """Return if the archive has this SHA-512 (base64).
 
     Raises:
-        ServiceError: it has another.
+        DigestError: it has another.
     """
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != digest:
-        raise ServiceError(f"{archive.name} has SHA-512 {found}, not {digest}: what the registry gave is not to be run")
+        raise DigestError(f"{archive.name} has SHA-512 {found}, not {digest}: what the registry gave is not to be run")

@@ -54,10 +54,23 @@ def test_a_package_with_another_digest_is_not_unpacked(monkeypatch: pytest.Monke
     program(tmp_path, "node")
     program(tmp_path, "npm", "echo evil > sparticuz-chromium.tgz")
     said: list[str] = []
-    with pytest.raises(ServiceError, match="is not to be run"):
+    program(tmp_path, "chromium")
+    with pytest.raises(chromium.DigestError, match="is not to be run"):
         chromium.chromium(said.append)
     assert said[0].startswith("Chromium: fetching")
     assert [path.suffix for path in (tmp_path / "cache" / "skureel").iterdir()] == [".lock"]
+
+
+def test_where_fetching_fails_the_machines_own_browser_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a network the tests go on with what is there, and where nothing is, the reason is told."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    program(tmp_path, "node")
+    program(tmp_path, "npm", "echo no network; exit 1")
+    with pytest.raises(MissingProgram, match=r"(?s)npm could not fetch one.*no network"):
+        chromium.chromium()
+    own = program(tmp_path, "chromium")
+    assert chromium.chromium().program == own
 
 
 @pytest.mark.parametrize(("ci", "code"), [("true", 3), ("", 0)])

@@ -11,11 +11,12 @@ import pytest
 
 from model.colour import Planar
 from model.encode import frames_of
+from model.verify import verify
 from tests.integration.playback.clips import CLIPS, FPS, Clip
 from tests.integration.playback.player import Played, Player, player
 from tests.services.chromium import Chromium
 
-RATES = (2.5, 1.5, 1.0, 1.0)
+RATES = (2.5, 1.5, 1.0, 0.5)
 """Times the clip's own pace, one try after the other: a busy machine may be too late for a picture, and the next, more
 leisurely try shows whether it was the machine or the file."""
 PAINTED_DB = 38.0
@@ -113,6 +114,14 @@ def test_beside_its_dressing_a_clip_is_its_base(clip: Clip) -> None:
         assert found >= decibels(luma(clip.undressed_frames[frame])[free], was) - DRESSING_DB, frame
     if clip.recipe.dressing.overlays.label is None:
         assert all(decibels(clip.frames[frame], clip.base_frames[frame]) >= ENCODER_DB for frame in clip.bare())
+
+
+@every_clip
+def test_what_plays_passes_verification(clip: Clip) -> None:
+    """The command that anybody may run on a clip finds nothing wrong with any of these."""
+    verdict = verify(clip.data)
+    assert [found for found in verdict.findings if found.status != "ok"] == []
+    assert (verdict.facts["aigc"] is not None) == clip.generative
 
 
 @pytest.mark.parametrize("clip", [clip for clip in CLIPS if clip.card_frames], ids=lambda clip: clip.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from model.probe import MAX_BYTES
 from model.verify import CHECKS
 from tests.commands import program, skureel
 from tests.unit.model_verify.files import drawn, encoded, labelled, remuxed
+from tests.unit.renderer.test_photos import HOST, certificate
 
 MOST = 1_000_000
 
@@ -270,3 +272,25 @@ def test_a_closed_port_is_unreachable() -> None:
         port = closed.getsockname()[1]
     ran = skureel("verify", "--allow-private", f"http://127.0.0.1:{port}/a.mp4")
     assert (ran.code, "127.0.0.1: NewConnectionError" in ran.out) == (3, True)
+
+
+def test_a_certificate_is_held_against_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connected to by number, verified by name: another name's certificate is no answer."""
+    chain, secret = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    monkeypatch.setattr(sources, "resolved", lambda *_args, **_more: "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, secret)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        port = server.server_address[1]
+        assert read(f"https://{HOST}:{port}/clip.mp4", MOST) == labelled()
+        with pytest.raises(UnreachableError, match=r"other\.example\.com: SSLError"):
+            read(f"https://other.example.com:{port}/clip.mp4", MOST)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
