@@ -25,11 +25,12 @@ from consumer.observe import metrics as m
 from consumer.observe.health import Health
 from consumer.observe.http import HealthServer, PortError
 from consumer.planner.catalog import Catalog
+from consumer.planner.configured import prompts_of, rules_of
 from consumer.planner.errors import CatalogError
 from consumer.planner.fanout import FanOutOptions
 from consumer.planner.planner import PlannerHandler
+from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
-from consumer.planner.prompts import Prompts
 from consumer.planner.reopen import reopen_outstanding
 from consumer.renderer.configured import fallback_of, renderer_options
 from consumer.renderer.photos import Photos
@@ -88,6 +89,7 @@ _CONFIGURATION = (
     OptionsError,
     SchemaError,
     TemplateError,
+    RuleError,
     NotADirectoryError,
     StoreError,
     EngineError,
@@ -217,7 +219,7 @@ class Service:
                 log.info("requests reopened", requests=reopened)
         handler = PlannerHandler(
             catalog=catalog,
-            prompts=Prompts.load(settings.planner.templates),
+            prompts=prompts_of(settings),
             planning=planning_of(settings, engine.spec),
             codec=open_codec(settings),
             topics=settings.topics,
@@ -225,6 +227,7 @@ class Service:
             group=self._group(PLANNER),
             on_demand=settings.planner.long_tail == "on_demand",
             fan_out=FanOutOptions(page=settings.planner.page),
+            rules=rules_of(settings),
         )
         options = BatchOptions(records=settings.kafka.batch)
         worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)

@@ -25,14 +25,16 @@ from sqlalchemy.exc import ArgumentError
 from consumer.events import EventError, Promo, utc_now
 from consumer.operate.publish import InvalidError, Line, read_lines
 from consumer.planner.catalog import Catalog
+from consumer.planner.configured import prompts_of, rules_of
 from consumer.planner.drafts import Drafter
 from consumer.planner.errors import CatalogError
 from consumer.planner.forecast import Forecast, foresee
 from consumer.planner.legible import check_legible
 from consumer.planner.page import DRESSED, FAILED, HELD, RENDERED, SPLICED, UNCHANGED
 from consumer.planner.promotions import Phase
+from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
-from consumer.planner.prompts import Prompts
+from consumer.planner.refusals import check_wording
 from consumer.planner.tables import PENDING, FanOutRow, PromoRow, instant
 from consumer.settings import Settings
 from consumer.stream.jsonform import JsonError, from_json
@@ -140,15 +142,16 @@ def plan(settings: Settings, file: Path, *, json: bool) -> None:
     try:
         spec = engine_of(settings).spec
         planning = planning_of(settings, spec)
-        prompts = Prompts.load(settings.planner.templates)
-    except (EngineError, PlanningError, TemplateError, NotADirectoryError) as error:
+        prompts, rules = prompts_of(settings), rules_of(settings)
+    except (EngineError, PlanningError, TemplateError, RuleError, NotADirectoryError) as error:
         raise PromoError(str(error), usage=True) from error
     for promo in found:
         try:
+            check_wording(promo, rules)
             check_legible(promo, planning)
         except EventError as error:
             raise PromoError(f"{promo.promo_id}: {error}", usage=True) from error
-    drafter = Drafter(prompts, planning, settings.planner.long_tail == "on_demand")
+    drafter = Drafter(prompts, planning, settings.planner.long_tail == "on_demand", rules)
     console = Console()
     with _catalog(settings) as catalog:
         for promo in found:

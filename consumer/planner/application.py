@@ -23,6 +23,7 @@ from consumer.planner.made import NOTHING_MADE, Made
 from consumer.planner.outbox import Outbox, stored
 from consumer.planner.page import cause_of
 from consumer.planner.promotions import Running
+from consumer.planner.refusals import REFUSED
 from consumer.planner.spans import TIERS, tier_rank
 from consumer.planner.tables import (
     PLANNED,
@@ -59,6 +60,10 @@ class Applied:
     """Where the records of ``plans`` and ``repeated`` came from."""
     skips: Counter[str] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
+    findings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Texts in which a wording rule was found, by rule and severity."""
+    refusals: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Products whose words are refused now, and by which checks, one entry a reason of the event."""
     given_up: list[tuple[Record, ValueError]] = field(default_factory=list)
 
     @property
@@ -133,6 +138,8 @@ class Application:
             else:
                 self._keep(intent, applied, now)
                 intents.append(intent)
+                if intent.draft and intent.draft.findings:
+                    applied.findings.update((each.rule, each.severity.value) for each in intent.draft.findings)
         quiet += self._plan(intents, applied, ledger, now)
         holds = {intent.product_id: intent.draft is not None and intent.draft.hold for intent in intents}
         owing = self._owing(quiet, everything, holds, ledger)
@@ -188,6 +195,8 @@ class Application:
 
     def _plan_one(self, intent: Intent, made: Made, applied: Applied, now: datetime) -> bool:
         draft, record = intent.draft, intent.winner.record
+        if draft and draft.refused:
+            return self._refuse_one(intent, draft, applied, now)
         work = work_of(intent.known, draft.digests if draft else None, made)
         if work is None:
             return False
@@ -214,6 +223,27 @@ class Application:
         if not held:
             applied.outputs.append(output)
             applied.partitions.add((record.topic, record.partition))
+        return True
+
+    def _refuse_one(self, intent: Intent, draft: Draft, applied: Applied, now: datetime) -> bool:
+        """A plan that says why there is no clip, unless the last one said the same."""
+        known, record, rules = intent.known, intent.winner.record, self._drafter.rules
+        if known is not None and known.work == REFUSED and known.recipe_digest == draft.digests.clip:
+            return False
+        row, output = self._outbox.refuse(
+            intent.product_id,
+            known.plan_revision + 1 if known else 1,
+            draft.refused,
+            cause=cause_of(draft, draft.product.event_id, intent.folded.revision),
+            rules=rules.version if rules else "",
+            batch=applied.id,
+            now=now,
+            source=record,
+        )
+        applied.plans.append(row)
+        applied.outputs.append(output)
+        applied.partitions.add((record.topic, record.partition))
+        applied.refusals.append((intent.product_id, tuple(finding.check for finding in draft.refused)))
         return True
 
     def _owing(

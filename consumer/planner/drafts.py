@@ -11,7 +11,9 @@ from consumer.events import Product, Promo, Tier
 from consumer.planner import payload
 from consumer.planner.book import Member
 from consumer.planner.promotions import Running
+from consumer.planner.prompting.lint import Finding, Linter
 from consumer.planner.recipes import Planning, mode_of, recipe_of
+from consumer.planner.refusals import REFUSED, RefusedError, name_of
 from consumer.planner.words import Composer
 from model.recipe import Digests, Recipe
 
@@ -25,10 +27,15 @@ class Draft:
     """The one it shows."""
     recipe: Recipe
     digests: Digests
+    """The recipe's; a refused one has a name of its own, so that it never equals a clip."""
     captions: tuple[str, ...]
     """Words for whatever draws in the engine's stead; no part of the recipe."""
     hold: bool
     """Whether its plan waits until somebody asks for the clip."""
+    findings: tuple[Finding, ...] = ()
+    """What the wording rules say."""
+    refused: tuple[Finding, ...] = ()
+    """Those for which there shall be no clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ class Drafter:
     planning: Planning
     on_demand: bool = False
     """Whether products of the long tail wait."""
+    rules: Linter | None = None
+    """What judges the words; without it nothing does."""
 
     def draft(self, product: Product, running: Running) -> Draft:
         """Raises ValueError where there can be no recipe."""
@@ -46,9 +55,18 @@ class Drafter:
         words = self.prompts.compose(product, mode_of(product, self.planning))
         recipe = recipe_of(product, words, self.planning, promo)
         captions = () if self.planning.engine.captions else words.captions
-        hold = self.on_demand and product.tier is Tier.LONG_TAIL
-        return Draft(product, promo, recipe, recipe.digests, captions, hold)
+        # A promotion's words were judged when it came in.
+        findings = self.rules.words(words, product.category) if self.rules else ()
+        refused = self.rules.refusing(findings) if self.rules and findings else ()
+        digests = name_of(refused) if refused else recipe.digests
+        hold = self.on_demand and product.tier is Tier.LONG_TAIL and not refused
+        return Draft(product, promo, recipe, digests, captions, hold, findings, refused)
 
     def of_member(self, member: Member, running: Running) -> Draft:
-        """The draft of a product that the catalog has. Raises ValueError."""
-        return self.draft(payload.load(member.payload), running)
+        """The draft of a product that the catalog has. Raises ValueError, also where its words are refused for the
+        first time: its next own event says so to the world.
+        """
+        draft = self.draft(payload.load(member.payload), running)
+        if draft.refused and (member.work != REFUSED or member.recipe_digest != draft.digests.clip):
+            raise RefusedError(draft.refused)
+        return draft

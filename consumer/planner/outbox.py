@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from consumer.events import Avro, Cause, ClipRequest, Work
 from consumer.planner.ledger import Request
+from consumer.planner.prompting.lint import Finding
+from consumer.planner.refusals import REFUSED, name_of, rejection
 from consumer.planner.tables import PlanRow, milliseconds
 from consumer.settings import Topics
 from consumer.stream.codec import Codec
-from consumer.stream.headers import incoming, outgoing
+from consumer.stream.headers import Trace, incoming, outgoing
 from consumer.stream.types import Headers, Output, Record
 from model.recipe import Digests, Recipe
 
@@ -60,6 +63,7 @@ class Outbox:
     def __init__(self, codec: Codec, topics: Topics, variant: str) -> None:
         self._codec = codec
         self._variant = variant
+        self._rejected = topics.video_rejected
         self._lanes = {
             (Work.RENDER, False): (topics.clip_render, "skureel.clip-render"),
             (Work.RENDER, True): (topics.clip_render_bulk, "skureel.clip-render-bulk"),
@@ -106,22 +110,87 @@ class Outbox:
             requested_at=now,
         )
         value, content = self._codec.encode(topic, _named(request.to_avro()))
-        trace = incoming(source.headers).trace if source and source.headers else None
-        headers = outgoing(content, ce_id=identity, ce_type=kind, source=CE_SOURCE, time=now, parent=trace)
+        headers = outgoing(content, ce_id=identity, ce_type=kind, source=CE_SOURCE, time=now, parent=_trace(source))
+        said = Output(topic, product_id.encode(), value, headers, source)
+        row = self._row(
+            said,
+            product_id=product_id,
+            revision=revision,
+            work=work.value,
+            digests=digests,
+            batch=batch,
+            now=now,
+            held=held,
+        )
+        return row, said
+
+    def refuse(
+        self,
+        product_id: str,
+        revision: int,
+        findings: Sequence[Finding],
+        *,
+        cause: Cause,
+        rules: str,
+        batch: str,
+        now: datetime,
+        source: Record | None = None,
+    ) -> tuple[PlanRow, Output]:
+        """The row of plan number ``revision``, which asks for nothing, and the rejection that says why.
+
+        ``rules`` is their version. Raises UnavailableError when no schema can be had.
+        """
+        event = rejection(product_id, self._variant, revision, findings, cause=cause, rules=rules, now=now)
+        value, content = self._codec.encode(self._rejected, event.to_avro())
+        headers = outgoing(
+            content,
+            ce_id=event.event_id,
+            ce_type="skureel.video-rejected",
+            source=CE_SOURCE,
+            time=now,
+            parent=_trace(source),
+        )
+        said = Output(self._rejected, product_id.encode(), value, headers, source)
+        row = self._row(
+            said,
+            product_id=product_id,
+            revision=revision,
+            work=REFUSED,
+            digests=name_of(findings),
+            batch=batch,
+            now=now,
+        )
+        return row, said
+
+    def _row(
+        self,
+        said: Output,
+        *,
+        product_id: str,
+        revision: int,
+        work: str,
+        digests: Digests | None,
+        batch: str,
+        now: datetime,
+        held: bool = False,
+    ) -> PlanRow:
         base, body, clip = digests or (None, None, None)
-        row = PlanRow(
+        return PlanRow(
             product_id,
             self._variant,
             revision,
-            work.value,
-            base,
-            body,
+            work,
+            base or None,
+            body or None,
             clip,
-            topic,
-            value,
-            pack(headers),
+            said.topic,
+            said.value or b"",
+            pack(said.headers),
             batch,
             milliseconds(now),
             held,
         )
-        return row, Output(topic, product_id.encode(), value, headers, source)
+
+
+def _trace(source: Record | None) -> Trace | None:
+    return incoming(source.headers).trace if source and source.headers else None

@@ -20,8 +20,18 @@ from time import perf_counter
 
 import structlog
 
-from consumer.events import utc_now
-from consumer.observe.metrics import DEAD_LETTERS, HELD_PLANS, PLAN_SECONDS, PLANS, PROMOS, SKIPS, Metrics
+from consumer.events import Promo, utc_now
+from consumer.observe.metrics import (
+    DEAD_LETTERS,
+    HELD_PLANS,
+    PLAN_SECONDS,
+    PLANS,
+    PROMOS,
+    PROMPT_FINDINGS,
+    REJECTED,
+    SKIPS,
+    Metrics,
+)
 from consumer.planner.application import Application, Applied
 from consumer.planner.catalog import Catalog
 from consumer.planner.drafts import Drafter
@@ -31,8 +41,10 @@ from consumer.planner.ledger import Ledger
 from consumer.planner.legible import check_legible
 from consumer.planner.outbox import Outbox, stored
 from consumer.planner.page import Pager
+from consumer.planner.prompting.lint import Linter
 from consumer.planner.published import Published
 from consumer.planner.recipes import Planning
+from consumer.planner.refusals import check_wording
 from consumer.planner.tables import milliseconds
 from consumer.planner.words import Composer
 from consumer.settings import Topics
@@ -45,6 +57,8 @@ KEEP = timedelta(days=1)
 KEEP_FAN_OUTS = timedelta(days=30)
 """How long fan-outs that ended are kept: `skureel promo status` shows them."""
 PRUNE_EVERY = timedelta(hours=1)
+TOLD = 10
+"""Refused products of a batch that are logged one by one; the others are in ``video-rejected`` all the same."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,15 +79,16 @@ class PlannerHandler:
         clock: Callable[[], datetime] = utc_now,
         on_demand: bool = False,
         fan_out: FanOutOptions | None = None,
+        rules: Linter | None = None,
     ) -> None:
         self.instance = secrets.token_hex(8)
         """Names this planner in the batches it makes."""
         self._catalog = catalog
         self._metrics = metrics
         self._clock = clock
-        self._intake = Intake(codec, topics, group, partial(check_legible, planning=planning))
+        self._intake = Intake(codec, topics, group, partial(_check_promo, planning=planning, rules=rules))
         outbox = Outbox(codec, topics, planning.variant)
-        drafter = Drafter(prompts, planning, on_demand)
+        drafter = Drafter(prompts, planning, on_demand, rules)
         self._application = Application(drafter, outbox, clock, self.instance)
         self._published = Published()
         self._fan_out = FanOut(
@@ -177,6 +192,25 @@ class PlannerHandler:
         for (topic, stage), number in batch.losses.items():
             self._metrics.inc(DEAD_LETTERS, number, role=ROLE, topic=topic, stage=stage)
         self._metrics.observe(PLAN_SECONDS, seconds)
+        self._count_words(applied)
         log.debug(
             "batch planned", plans=dict(works), skips=dict(skips), repeated=len(applied.repeated), seconds=seconds
         )
+
+    def _count_words(self, applied: Applied) -> None:
+        for (rule, severity), number in applied.findings.items():
+            self._metrics.inc(PROMPT_FINDINGS, number, rule=rule, severity=severity)
+        for check in (check for _, checks in applied.refusals for check in checks):
+            self._metrics.inc(REJECTED, check=check)
+        for product_id, checks in applied.refusals[:TOLD]:
+            log.warning("words refused", product=product_id, checks=checks)
+        if applied.findings:
+            found = {rule: number for (rule, _), number in sorted(applied.findings.items())}
+            log.info("wording rules found", findings=found, refused=len(applied.refusals))
+
+
+def _check_promo(promo: Promo, planning: Planning, rules: Linter | None) -> None:
+    """Raises EventError where a promotion's words are refused or cannot be drawn."""
+    if rules is not None:
+        check_wording(promo, rules)
+    check_legible(promo, planning)

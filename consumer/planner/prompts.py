@@ -5,8 +5,8 @@ It invents nothing: each word of a prompt is the template's or the record's. It 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Literal
 
 from consumer.events import Product
 from consumer.planner.prompting import library, vocabulary
-from consumer.planner.prompting.brand import Brand, brand
+from consumer.planner.prompting.brand import Brand, Names, brand
 from consumer.planner.prompting.library import Block, Category, Library
 from consumer.planner.prompting.schema import (
     ATTRIBUTES,
@@ -62,18 +62,20 @@ class Composed:
 class Prompts:
     """The template library at work. Build it with ``load``; safe to share between threads."""
 
-    def __init__(self, templates: Library) -> None:
+    def __init__(self, templates: Library, kept_out: Iterable[str] = ()) -> None:
         self._templates = templates
+        self._kept_out = Names(kept_out)
         # Categories and locales of a catalog are few, but come from outside: bounded.
         self._found = lru_cache(maxsize=4096)(self._find)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Prompts:
+    def load(cls, folder: Path | None = None, kept_out: Iterable[str] = ()) -> Prompts:
         """Reads and proves all templates; those in ``folder`` replace built-in ones of the same category.
 
+        ``kept_out`` are names that enter no prompt; captions keep them, as they keep the brand.
         Raises TemplateError naming file, place and remedy; NotADirectoryError where ``folder`` is none.
         """
-        return cls(library.load(folder))
+        return cls(library.load(folder), kept_out)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -90,6 +92,9 @@ class Prompts:
         points = product.selling_points
         name, *points_clean = clean_all((product.name, *points[:_POINTS_READ]))
         mark = brand(product.brand) if product.brand else None
+        captions = _captions(name or block.subject, points_clean)
+        if self._kept_out:
+            product, name, points_clean = self._spoken(product, name, points_clean)
         subject = _subject(name, mark) or block.subject
         choice = int.from_bytes(blake2b(product.product_id.encode("utf-8", "replace"), digest_size=8).digest(), "big")
         choice, scene = divmod(choice, len(block.scenes))
@@ -109,11 +114,21 @@ class Prompts:
         return Composed(
             prompt=library.render(block.text if mode == "text" else block.image, values),
             negative_prompt=block.negative,
-            captions=_captions(name or block.subject, points_clean),
+            captions=captions,
             template=category.name,
             version=category.version,
             locale=block.locale,
         )
+
+    def _spoken(self, product: Product, name: str, points: list[str]) -> tuple[Product, str, list[str]]:
+        """What may enter a prompt: without the names kept out. What is left of a point about one says nothing."""
+        without = self._kept_out.without
+        product = replace(
+            product,
+            colour=without(product.colour) if product.colour else None,
+            attributes={key: without(value) for key, value in product.attributes.items()},
+        )
+        return product, without(name), [point for point in points if without(point) == point]
 
 
 def _subject(name: str, mark: Brand | None) -> str:

@@ -267,7 +267,7 @@ class Planner(_Tree):
     templates: Path | None = None
     """A folder of templates of your own, which win over the built-in ones of the same category."""
     prompt_rules: Path | None = None
-    """A file of wording rules of your own; they extend, replace or switch off the built-in ones: see docs/PROMPTS.md."""
+    """A file of wording rules of your own: they extend, replace or switch off the built-in ones (docs/PROMPTS.md)."""
     prompt_policy: Literal["hold", "make"] = "hold"
     """What a wording rule of severity review leads to. hold: no clip but a video-rejected, until somebody approved the
     text in planner.prompt_rules or changed it; make: a clip, and a line in the log. Rules that block always block."""

@@ -1,12 +1,13 @@
-"""Looks at what clips are made with: encoder, typeface, templates, engine."""
+"""Looks at what clips are made with: encoder, typeface, templates, wording rules, engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from consumer.operate.checks.finding import Check, Finding, fail, ok, warn
+from consumer.planner.configured import prompts_of, rules_of
+from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
-from consumer.planner.prompts import Prompts
 from consumer.settings import Settings
 from consumer.wiring import PlanningError, engine_of, planning_of
 from model.encode import choose_codec
@@ -25,6 +26,7 @@ def checks(settings: Settings) -> tuple[Check, ...]:
         Check("video codec", _codec, advice="reinstall PyAV: `pip install --force-reinstall av`"),
         Check("fonts", _fonts, advice="reinstall justmytype-intl-cjk and pillow"),
         Check("templates", lambda: _templates(settings), advice="is the disk of planner.templates there?"),
+        Check("wording rules", lambda: _rules(settings), advice="is the disk of planner.prompt_rules there?"),
         Check("engine", lambda: _engine(settings), late="warn", advice=advice),
     )
 
@@ -52,11 +54,22 @@ def _fonts() -> Iterator[Finding]:
 def _templates(settings: Settings) -> Iterator[Finding]:
     folder = settings.planner.templates
     try:
-        versions = Prompts.load(folder).versions
+        versions = prompts_of(settings).versions
     except (TemplateError, OSError) as error:
         yield fail("templates", str(error), "mend the file named, or set planner.templates")
         return
     yield ok("templates", f"{len(versions)} categories{f', with those of {folder}' if folder else ''}")
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    file = settings.planner.prompt_rules
+    try:
+        rules = rules_of(settings)
+    except RuleError as error:
+        yield fail("wording rules", str(error), "mend the rule named, or set planner.prompt_rules")
+        return
+    found = f"{len(rules.book.rules)} of version {rules.book.version}{f', with those of {file}' if file else ''}"
+    yield ok("wording rules", found)
 
 
 def _engine(settings: Settings) -> Iterator[Finding]:

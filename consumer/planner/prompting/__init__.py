@@ -1,1 +1,1 @@
-"""The parts ``planner/prompts.py`` is made of: clean text, brands, word tables, templates. They know no events."""
+"""The parts ``planner/prompts.py`` is made of: clean text, brands, word tables, templates; and wording rules."""

@@ -1,9 +1,10 @@
-"""Takes a brand out of a text, in the spellings shops use. It does not know which texts must not carry one."""
+"""Takes brands and other names out of a text, in the spellings shops use. It does not know which texts."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,6 +60,27 @@ class Brand:
             gap = "" if _CJK.match(before[-1:]) and _CJK.match(after[:1]) else " "
             text = tidy(f"{before}{gap}{after}".strip())
             folded = _folded(text)
+        return text
+
+
+class Names:
+    """Names that never enter a prompt, whatever the product: other brands, persons."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        # Each by itself, so that each has a needle: a list may be long, and nearly all of it is not in a text.
+        self._brands = tuple(found for name in sorted({*names}, key=len, reverse=True) if (found := brand(name)))
+
+    def __bool__(self) -> bool:
+        return bool(self._brands)
+
+    def without(self, text: str) -> str:
+        """``text`` without the names, in any spelling."""
+        before = ""
+        # Taking one away may join another together.
+        while text != before:
+            before = text
+            for each in self._brands:
+                text = each.without(text)
         return text
 
 

@@ -36,7 +36,7 @@ IMAGE_SLOTS = frozenset(("camera", "motion"))
 """An image prompt says what moves, never what the picture already shows."""
 
 # https://semver.org, "Is there a suggested regular expression", without its groups.
-_SEMVER = (
+SEMVER = (
     r"^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)"
     r"(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$"
@@ -98,7 +98,7 @@ class TemplateFile(_Strict):
     """One category's template."""
 
     category: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-    version: Annotated[str, StringConstraints(pattern=_SEMVER)]
+    version: Annotated[str, StringConstraints(pattern=SEMVER)]
     aliases: tuple[Phrase, ...] = ()
     locales: Annotated[dict[LocaleTag, LocaleBlock], Field(min_length=1)]
 
@@ -119,16 +119,33 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(file: Path) -> TemplateFile:
-    """The template in ``file``. Raises TemplateError with every problem found, OSError where it cannot be read."""
+class YamlError(ValueError):
+    """Raised when a file is no YAML that can be used. ``place`` is where, ``problem`` what is wrong."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place = place
+        self.problem = problem
+
+
+def read_yaml(file: Path) -> Any:
+    """What stands in ``file``, plain values only. Raises YamlError, OSError where it cannot be read."""
     try:
-        value = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
+        return yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
     except UnicodeDecodeError as error:
-        raise TemplateError(file, [(f"byte {error.start}", "is not UTF-8; save the file as UTF-8")]) from error
+        raise YamlError(f"byte {error.start}", "is not UTF-8; save the file as UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
-        raise TemplateError(file, [(place, f"{getattr(error, 'problem', None) or error}")]) from error
+        raise YamlError(place, f"{getattr(error, 'problem', None) or error}") from error
+
+
+def read(file: Path) -> TemplateFile:
+    """The template in ``file``. Raises TemplateError with every problem found, OSError where it cannot be read."""
+    try:
+        value = read_yaml(file)
+    except YamlError as error:
+        raise TemplateError(file, [(error.place, error.problem)]) from error
     if not isinstance(value, dict):
         raise TemplateError(file, [("the file", "holds no mapping; begin with 'category:', 'version:', 'locales:'")])
     try:
