@@ -111,6 +111,13 @@ RETRIES = _spec(
     "Attempts at single records that failed and are made again, by stage: render, or where only this record suffers.",
     "Rising while little fails for good: see the log for the product; it costs a bounded number of attempts.",
 )
+PARKED = _spec(
+    "skureel_put_off_partitions",
+    "gauge",
+    ("role",),
+    "Partitions whose next records wait for something that is out, while others go on.",
+    "Not 0 for long: the log names the partition and what is out for it.",
+)
 PLANS = _spec("skureel_plans_total", "counter", ("work",), "Plans made, by the work they ask for; REFUSE: none, "
               "for the words are refused.", "REFUSE: see skureel_prompt_findings_total.")  # fmt: skip
 PROMPT_FINDINGS = _spec(

@@ -12,21 +12,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from consumer.observe.metrics import DEAD_LETTERS, OUTAGES, PAUSED, Metrics
+from consumer.observe.metrics import OUTAGES, PARKED, PAUSED, RETRIES, Metrics
 from consumer.stream.backoff import Backoff
-from consumer.stream.deadletter import dead_letter
-from consumer.stream.errors import PoisonError
-from consumer.stream.failures import place
+from consumer.stream.parking import Parking
+from consumer.stream.sieve import Judge, Sieve, dead_letters_only
 from consumer.stream.telling import together
 from consumer.stream.types import (
     BatchHandler,
-    Handled,
     Lease,
-    Output,
     Partition,
     Record,
     Settlement,
@@ -70,7 +68,14 @@ class BatchWorker:
     """A Worker over a BatchHandler. Give it runs (``Loop(lease="run")``): a batch is several, settled as one group."""
 
     def __init__(
-        self, handler: BatchHandler, metrics: Metrics, *, role: str, group: str, options: BatchOptions | None = None
+        self,
+        handler: BatchHandler,
+        metrics: Metrics,
+        *,
+        role: str,
+        group: str,
+        options: BatchOptions | None = None,
+        judge: Judge = dead_letters_only,
     ) -> None:
         self.handler = handler
         self.metrics = metrics
@@ -91,10 +96,11 @@ class BatchWorker:
         self._busy = False
         self._draining = self._closing = False
         self._out: str | None = None
-        self._poison = 0
+        self._sieve = Sieve(metrics, role=role, group=group, breaker=self.options.breaker, judge=judge)
+        told = partial(metrics.set, PARKED, role=role)
+        self._parking = Parking(self.options.backoff, time.monotonic, told)
+        self._passes = self._passed_before = 0
         self._thread = threading.Thread(target=self._run, name=f"batch-{role}", daemon=True)
-
-    # Worker: what the polling thread calls
 
     def start(self, settler: Settler) -> None:
         """See Worker."""
@@ -106,7 +112,16 @@ class BatchWorker:
 
     def capacity(self) -> int:
         """See Worker."""
-        return self.options.ahead * self.options.records - self._held
+        with self._changed:
+            off = self._parking.failed()
+            put_off = sum(len(lease.records) for lease in self._waiting if lease.partition in off) if off else 0
+            return self.options.ahead * self.options.records - self._held + put_off
+
+    def held_back(self) -> frozenset[Partition]:
+        """See HoldsBack."""
+        with self._changed:
+            off = self._parking.failed()
+            return off & {lease.partition for lease in self._waiting} if off else off
 
     def submit(self, leases: Sequence[Lease]) -> None:
         """See Worker."""
@@ -127,6 +142,7 @@ class BatchWorker:
         gone = set(partitions)
         with self._changed:
             self._partitions -= gone
+            self._parking.forget(gone)
             self._arrived = [partition for partition in self._arrived if partition not in gone]
             self._recovering = [partition for partition in self._recovering if partition not in gone]
             self._current = [lease for lease in self._current if lease.partition not in gone]
@@ -207,12 +223,27 @@ class BatchWorker:
         return True
 
     def _next(self) -> list[Lease]:
-        """The next batch: whole leases, about as many records as a batch has."""
+        """The next batch: whole leases, about as many records as a batch has, of partitions that are not put off.
+
+        One that failed last time comes alone.
+        """
+        failed, off = self._parking.failed(), self._parking.waiting()
         batch: list[Lease] = []
+        passed_over: deque[Lease] = deque()
         records = 0
         while self._waiting and (not batch or records + len(self._waiting[0].records) <= self.options.records):
-            batch.append(self._waiting.popleft())
-            records += len(batch[-1].records)
+            lease = self._waiting.popleft()
+            alone = (
+                bool(batch)
+                and batch[0].partition != lease.partition
+                and (lease.partition in failed or batch[0].partition in failed)
+            )
+            if alone or lease.partition in off or any(lease.partition == other.partition for other in passed_over):
+                passed_over.append(lease)
+                continue
+            batch.append(lease)
+            records += len(lease.records)
+        self._waiting.extendleft(reversed(passed_over))
         return batch
 
     def _recover(self, partitions: list[Partition]) -> None:
@@ -232,80 +263,41 @@ class BatchWorker:
             self._loop.settle([Settlement(None, handled.outputs, handled.committed)])
 
     def _work(self) -> None:
-        """Work the current leases, settle them as one group."""
-        taken = list(self._current)
-        settlement: Settlement | None = None
-        while settlement is None and (leases := list(self._current)):
-            try:
-                handled = self._handle(leases)
-            except _GoneError:
-                if self._ends:
-                    break
-                continue  # partitions left during an outage: the others' records again
-            settlement = Settlement(leases[0], handled.outputs, handled.committed, leases[1:])
+        """Work the current leases, settle them as one group; or put them off while something they need is out."""
+        leases = list(self._current)
+        try:
+            handled = self._sieve.through(self.handler.handle, _records(leases))
+        except UnavailableError as error:
+            self._put_off(leases, error)
+            return
         with self._changed:
-            self._released(taken)
-        if settlement is not None:
-            self._loop.settle([settlement])
+            self._passes += 1
+            self._parking.forget({lease.partition for lease in leases})
+            self._released(leases)
+        if self._out is not None:
+            self._restored()
+        self._loop.settle([Settlement(leases[0], handled.outputs, handled.committed, leases[1:])])
 
-    def _handle(self, leases: list[Lease]) -> Handled:
-        """The handler over all records of some leases. Raises _GoneError when one of them left during an outage."""
-        records = leases[0].records if len(leases) == 1 else [record for lease in leases for record in lease.records]
+    def _put_off(self, leases: Sequence[Lease], error: UnavailableError) -> None:
+        """Each partition of the current leases waits for a while and is then tried alone; the others go on.
 
-        def still() -> bool:
-            return len(self._current) == len(leases)
-
-        outputs: list[Output] = []
-        callbacks: list[Callable[[], None]] = []
-        letters: list[Output] = []
-        parts = [records]
-        while parts:
-            part = parts.pop()
-            try:
-                handled = self._insist(lambda part=part: self.handler.handle(part), still)  # type: ignore[misc]
-            except _GoneError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises, the record is to blame
-                if len(part) > 1:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-                    continue
-                letters.append(self._poisonous(part[0], error))
-                outputs.append(letters[-1])
-            else:
-                self._poison = 0
-                outputs.extend(handled.outputs)
-                if handled.committed is not None:
-                    callbacks.append(handled.committed)
-        for letter in letters:
-            self._count(letter)
-        return Handled(outputs, together(callbacks))
-
-    def _poisonous(self, record: Record, error: Exception) -> Output:
-        """The dead letter of a record that raises even alone. Raises PoisonError when there were too many in a row."""
-        self._poison += 1
-        self.log.error(
-            "record_failed",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            error=str(error),
-            kind=type(error).__name__,
-            at=place(error),
-        )
-        if self._poison >= self.options.breaker:
-            raise PoisonError(
-                f"{self._poison} records in a row failed, the last with {type(error).__name__}: {error}. Nothing of "
-                "this batch was committed; mend the cause and start again"
-            ) from error
-        return dead_letter(record, group=self.group, stage=getattr(error, "stage", "handle"), error=error)
-
-    def _count(self, letter: Output) -> None:
-        assert letter.cause is not None  # noqa: S101 - a dead letter has one
-        stage = next(value for name, value in letter.headers if name.endswith(".stage"))
-        self.metrics.inc(
-            DEAD_LETTERS, role=self.role, topic=letter.cause.topic, stage=(stage or b"").decode(errors="replace")
-        )
+        While none gets through, it is an outage of them all.
+        """
+        with self._changed:
+            back = self._current  # without those whose partition left meanwhile
+            self._released([lease for lease in leases if lease not in back])
+            self._waiting.extendleft(reversed(back))
+            partitions = {lease.partition for lease in back}
+            own = self._passes > self._passed_before and partitions <= self._parking.failed()
+            self._passed_before = self._passes
+            pauses = [self._parking.put(partition) for partition in sorted(partitions)]
+            self._current = []
+        if own:
+            self.metrics.inc(RETRIES, stage="handle")
+            where = [f"{topic}[{number}]" for topic, number in sorted(partitions)]
+            self.log.warning("put_off", what=error.what, error=str(error), partitions=where, retry_in=max(pauses))
+        else:
+            self._outage(error, 1)
 
     def _background(self) -> bool:
         """A piece of the handler's own work, if it has any and the last pieces are published. True when it did one."""
@@ -317,7 +309,7 @@ class BatchWorker:
                 return False
             held = frozenset(self._partitions)
         try:
-            handled = self._insist(lambda: handler.background(held), lambda: not (self._waiting or self._arrived))
+            handled = self._insist(lambda: handler.background(held), lambda: not (self._ready() or self._arrived))
         except _GoneError:
             return False
         if handled is None:
@@ -338,7 +330,7 @@ class BatchWorker:
     def _rest(self) -> None:
         """Nothing waits: the handler's background duties, then a pause until something does."""
         with contextlib.suppress(_GoneError):
-            self._insist(self.handler.idle, lambda: not (self._waiting or self._arrived))
+            self._insist(self.handler.idle, lambda: not (self._ready() or self._arrived))
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -347,7 +339,14 @@ class BatchWorker:
     def _stirs(self) -> bool:
         """Whether a rest is over: there is something to do, or room for it."""
         room = self._more and self._pieces < self.options.pieces
-        return bool(room or self._waiting or self._arrived or self._ends)
+        return bool(room or self._ready() or self._arrived or self._ends)
+
+    def _ready(self) -> bool:
+        """Whether leases wait that may be worked now."""
+        if not self._waiting:
+            return False
+        off = self._parking.waiting()
+        return any(lease.partition not in off for lease in self._waiting)
 
     def _insist(self, call: Callable[[], T], still: Callable[[], bool]) -> T:
         """Call until nothing is out. Raises _GoneError when meanwhile the work is not ours any more."""
@@ -364,7 +363,7 @@ class BatchWorker:
                     if self._ends or not still():
                         raise _GoneError from error
             else:
-                if self._out is not None:
+                if self._out is not None and not self._parking.failed():
                     self._restored()
                 return result
 
@@ -391,6 +390,10 @@ class BatchWorker:
         """Outside our lock: the loop takes its own."""
         if leases and self._settler is not None:
             self._settler.release(leases)
+
+
+def _records(leases: Sequence[Lease]) -> Sequence[Record]:
+    return leases[0].records if len(leases) == 1 else [record for lease in leases for record in lease.records]
 
 
 class _GoneError(Exception):

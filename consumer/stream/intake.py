@@ -83,6 +83,7 @@ class Intake:
         self.log: FilteringBoundLogger = structlog.get_logger("consumer.stream").bind(group=options.group)
         self.paused = False
         self._shut: frozenset[str] = frozenset()
+        self._put_off: frozenset[Partition] = frozenset()
         self._on_assigned, self._on_revoked, self._on_lost = assigned, revoked, lost
         self._held: set[Partition] = set()
         self._left: set[Partition] = set()
@@ -157,19 +158,19 @@ class Intake:
         self.paused = False
         self.consumer.resume(self._positions(self._open(self._held)))
 
-    def shut(self, topics: frozenset[str]) -> None:
-        """Fetch nothing more of these topics, and again of those that were shut before."""
-        changed = self._shut ^ topics
-        if not changed:
+    def shut(self, topics: frozenset[str], partitions: frozenset[Partition] = frozenset()) -> None:
+        """Fetch nothing more of these topics and partitions, and again of those that were shut before."""
+        if (topics, partitions) == (self._shut, self._put_off):
             return
-        self._shut = topics
+        before = set(self._open(self._held))
+        self._shut, self._put_off = topics, partitions
         if not self.paused:
-            affected = [partition for partition in self._held if partition.topic in changed]
-            self.consumer.pause(self._positions(each for each in affected if each.topic in topics))
-            self.consumer.resume(self._positions(self._open(affected)))
+            now = set(self._open(self._held))
+            self.consumer.pause(self._positions(before - now))
+            self.consumer.resume(self._positions(now - before))
 
     def _open(self, partitions: Iterable[Partition]) -> list[Partition]:
-        return [partition for partition in partitions if partition.topic not in self._shut]
+        return [each for each in partitions if each.topic not in self._shut and each not in self._put_off]
 
     def rewind(self, partition: Partition, offset: int) -> None:
         """Read a partition again from an offset."""

@@ -31,7 +31,7 @@ from consumer.stream.options import StreamOptions
 from consumer.stream.rooms import Rooms
 from consumer.stream.status import State, Status
 from consumer.stream.transaction import Committer
-from consumer.stream.types import Lease, Output, Partition, Record, ReportsOutages, Settlement, Worker
+from consumer.stream.types import HoldsBack, Lease, Output, Partition, Record, ReportsOutages, Settlement, Worker
 from consumer.stream.writer import RefusedError, Writer
 
 if TYPE_CHECKING:
@@ -215,8 +215,11 @@ class Loop:
         """How many more records may be taken now. What has no room while something else has is shut."""
         room = self._rooms.look(self.options.uncommitted - self._ledger.in_flight())
         if room >= 1:
-            self._intake.shut(self._rooms.shut)
+            self._intake.shut(self._rooms.shut, self._held_back())
         return room
+
+    def _held_back(self) -> frozenset[Partition]:
+        return self.worker.held_back() if isinstance(self.worker, HoldsBack) else frozenset()
 
     def _patience(self) -> float:
         return SHORT_POLL if self._ledger.in_flight() else POLL

@@ -178,6 +178,15 @@ class RanksTopics(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldsBack(Protocol):
+    """A worker that has put partitions off: the loop pauses them and goes on with the others."""
+
+    def held_back(self) -> frozenset[Partition]:
+        """The partitions of which no more is wanted now."""
+        ...
+
+
 @dataclass(slots=True)
 class Handled:
     """What a batch handler made of a batch."""
@@ -189,7 +198,8 @@ class Handled:
 class BatchHandler(Protocol):
     """A worker's simpler sibling: a synchronous function of batches, run in order on one thread by ``BatchWorker``.
 
-    An UnavailableError is retried with back-off until it succeeds or the partitions leave. Any other exception
+    At an UnavailableError the partitions of the batch are put off and tried again, each alone, with growing pauses,
+    until they get through or leave; other partitions go on meanwhile. Any other exception
     makes the worker give the batch again in ever smaller parts, and dead-letter the record that raises alone. So a
     handler keeps no half-done state when it raises.
     """

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pytest
 
-from consumer.observe.metrics import DEAD_LETTERS, OUTAGES, PAUSED, Metrics
+from consumer.observe.metrics import DEAD_LETTERS, OUTAGES, PARKED, PAUSED, RETRIES, Metrics
 from consumer.stream.backoff import Backoff
 from consumer.stream.batch import BatchOptions, BatchWorker
 from consumer.stream.deadletter import read_dead_letter
 from consumer.stream.errors import PoisonError
+from consumer.stream.outcomes import Outcome
 from consumer.stream.types import Handled, Lease, Output, Partition, Record, Settlement, UnavailableError
 
 P, Q = Partition("t", 0), Partition("t", 1)
@@ -212,6 +213,52 @@ def test_partitions_that_leave_in_an_outage_take_their_records_along(
     (settlement,) = desk.wait(1)
     assert list(settlement.leases) == [stays]
     assert script.batches[-1] == [0]
+
+
+def test_what_one_partition_waits_for_holds_up_no_other(
+    worker: BatchWorker, script: Script, desk: Desk, metrics: Metrics
+) -> None:
+    """It alone is put off and held back, the others' batches go through meanwhile, and its own order is kept."""
+    back = threading.Event()
+
+    def one_is_out(records: Sequence[Record]) -> None:
+        if any(record.partition == Q.number for record in records) and not back.is_set():
+            raise UnavailableError("registry", "status 500")
+
+    script.on_handle = one_is_out
+    worker.submit([lease(P, 0), lease(Q, 10), lease(Q, 11)])
+    worker.start(desk)
+    desk.wait(1)
+    for offset in range(1, 6):
+        worker.submit([lease(P, offset)])
+        desk.wait(1 + offset)
+    assert [one.leases[0].partition for one in desk.settled] == [P] * 6
+    assert worker.held_back() == {Q}
+    assert worker.capacity() == 8, "what is put off takes no room"
+    assert worker.unavailable() == (), "nothing is out for everybody"
+    assert metrics.value(PARKED, role=ROLE) == 1
+    back.set()
+    settled = [record.offset for one in desk.wait(7) for each in one.leases for record in each.records]
+    assert settled == [0, 1, 2, 3, 4, 5, 10, 11]
+    assert worker.held_back() == frozenset()
+    assert metrics.value(PARKED, role=ROLE) == 0
+    assert metrics.value(RETRIES, stage="handle") > 0
+
+
+def test_what_must_stop_is_no_poison(script: Script, metrics: Metrics, desk: Desk) -> None:
+    """An error that the judge stops at costs no dead letter: the loop fails with it."""
+    judge: dict[type[Exception], Outcome] = {ValueError: Outcome.STOP}
+    worker = BatchWorker(script, metrics, role=ROLE, group="g", judge=lambda error: judge[type(error)])
+
+    def denied(_: Sequence[Record]) -> None:
+        raise ValueError("access denied")
+
+    script.on_handle = denied
+    worker.submit([lease(P, 0, 1)])
+    worker.start(desk)
+    assert str(desk.failure()) == "access denied"
+    assert desk.settled == []
+    worker.close()
 
 
 def test_all_partitions_leaving_in_an_outage_end_the_attempt(worker: BatchWorker, script: Script, desk: Desk) -> None:
