@@ -31,6 +31,10 @@ class Role:
         progress = max(status.last_progress, self.sign() or 0.0)
         if status.in_flight and not status.unavailable and now - progress > patience:
             return f"{status.in_flight} records in flight and no progress for {now - progress:.0f} s"
+        idle = now - status.since
+        paused = status.state is State.PAUSED and not (status.unavailable or status.breaker or status.in_flight)
+        if paused and self.ready() and idle > patience:
+            return f"nothing in hand, and no room for anything for {idle:.0f} s"
         return None
 
     def readiness(self) -> str | None:
@@ -38,6 +42,8 @@ class Role:
         status = self.loop.status()
         if status.unavailable:
             return f"out: {', '.join(status.unavailable)}"
+        if status.breaker:
+            return status.breaker
         if status.state not in {State.RUNNING, State.PAUSED}:
             return str(status.state.value)
         return None if self.ready() else "the engine is loading"

@@ -32,6 +32,7 @@ from consumer.planner.planner import PlannerHandler
 from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.reopen import reopen_outstanding
+from consumer.policy import POLICY
 from consumer.renderer.configured import fallback_of, renderer_options
 from consumer.renderer.photos import Photos
 from consumer.renderer.renderer import Renderer
@@ -40,6 +41,7 @@ from consumer.settings import Settings
 from consumer.storage.open import open_store
 from consumer.storage.store import Store, StoreError, StoreUnavailableError
 from consumer.stream.batch import BatchOptions, BatchWorker
+from consumer.stream.breaker import BreakerOptions
 from consumer.stream.embedded import EmbeddedBroker
 from consumer.stream.errors import OptionsError, TopicsError
 from consumer.stream.loop import Loop
@@ -230,7 +232,9 @@ class Service:
             rules=rules_of(settings),
         )
         options = BatchOptions(records=settings.kafka.batch)
-        worker = BatchWorker(handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options)
+        worker = BatchWorker(
+            handler, self.metrics, role=PLANNER, group=self._group(PLANNER), options=options, judge=POLICY.judge
+        )
         return Role(self._loop(PLANNER, topics_read(self.settings, PLANNER), worker, lease="run"))
 
     def _renderer(self, engine: Engine) -> Role:
@@ -272,6 +276,7 @@ class Service:
             transaction_timeout=kafka.transaction_timeout,
             session_timeout=kafka.session_timeout,
             drain_timeout=kafka.drain_timeout,
+            breaker=BreakerOptions(**kafka.breaker.model_dump()),
         )
         return Loop(options, topics, worker, self.metrics, role=role, lease="record" if single else "run")
 

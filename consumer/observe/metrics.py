@@ -96,7 +96,8 @@ ASSIGNED = _spec("skureel_assigned_partitions", "gauge", ("role",), "Partitions 
 REBALANCES = _spec("skureel_rebalances_total", "counter", ("role", "kind"), "Assignments, revocations and losses.",
                    "'lost' means that a member was late: raise kafka.session_timeout or look for stalls.")  # fmt: skip
 PAUSED = _spec("skureel_paused", "gauge", ("role", "reason"), "1 while consumption is paused, by reason.",
-               "'unavailable': see skureel_outages_total for what is out.")  # fmt: skip
+               "'unavailable': see skureel_outages_total for what is out. 'breaker': see "
+               "skureel_breaker_openings_total.")  # fmt: skip
 OUTAGES = _spec(
     "skureel_outages_total",
     "counter",
@@ -117,6 +118,13 @@ PARKED = _spec(
     ("role",),
     "Partitions whose next records wait for something that is out, while others go on.",
     "Not 0 for long: the log names the partition and what is out for it.",
+)
+BREAKER_OPENINGS = _spec(
+    "skureel_breaker_openings_total",
+    "counter",
+    ("role",),
+    "How often so large a share of records became dead letters that consumption was stopped for a while.",
+    "Look at what changed last, mend it, then skureel deadletters replay; it tries again by itself.",
 )
 PLANS = _spec("skureel_plans_total", "counter", ("work",), "Plans made, by the work they ask for; REFUSE: none, "
               "for the words are refused.", "REFUSE: see skureel_prompt_findings_total.")  # fmt: skip

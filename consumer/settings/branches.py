@@ -51,6 +51,20 @@ class Topics(_Tree):
         return self
 
 
+class Breaker(_Tree):
+    """The circuit breaker of a role."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The share of dead letters among committed records at which consumption stops for a while. 1: only when there is
+    nothing else."""
+    window: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Seconds that the share is taken over."""
+    minimum: Annotated[int, Field(ge=1)] = 100
+    """Records within the window before a share says anything."""
+    pause: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds before a few records are let through to see whether it is over; doubled each time that it is not."""
+
+
 class Kafka(_Tree):
     """The broker and how we talk to it."""
 
@@ -76,7 +90,10 @@ class Kafka(_Tree):
     session_timeout: Annotated[float, Field(ge=1, le=300)] = 15.0
     """Seconds without heartbeat after which a member is dead (classic protocol; the broker sets it under KIP-848)."""
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 60.0
-    """Seconds a stopping process may take to finish what has begun."""
+    """Seconds a stopping process may take at most to finish what has begun. It gives up earlier on what takes twice as
+    long as the slowest of the last thousand records did; what is not finished is read again. Your supervisor should wait
+    a quarter of a minute longer before it kills."""
+    breaker: Breaker = Breaker()
     replays: Annotated[int, Field(ge=1, le=1_000_000)] = 3
     """How often `skureel deadletters replay` publishes a record that fails again and again."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 4
@@ -305,6 +322,20 @@ class Renderer(_Tree):
     photo_policy: Literal["text", "storyboard", "reject"] = "text"
     """What a photo that cannot be had leads to, visible in the lineage: a clip from words alone by the same engine, one
     drawn by the storyboard engine, or a dead letter."""
+
+
+class Inspection(_Tree):
+    """What a clip must pass before it is shown."""
+
+    policy: Path | None = None
+    """A TOML file of limits and actions, which names what it changes of the built-in policy (docs/INSPECTION.md)."""
+    models: Path | None = None
+    """A folder with models for the checks that need one, in folders alignment, fidelity and unsafe. What is not there
+    is not run, and the announcement says so."""
+    ocr: bool = False
+    """Look for writing that nobody asked for. Needs the ocr extra."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    """Where these models run: auto (the first GPU, else the CPU), cpu, or cuda:N."""
 
 
 class Observe(_Tree):

@@ -81,6 +81,11 @@ def dead_letter_topic(topic: str, group: str) -> str:
     return f"{topic}.{group}.dlq"
 
 
+def is_dead_letter(output: Output, group: str) -> bool:
+    """Whether a group's output is the dead letter of its cause."""
+    return output.cause is not None and output.topic == dead_letter_topic(output.cause.topic, group)
+
+
 def dead_letter(
     record: Record,
     *,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from consumer.stream.errors import UndeliverableError
+from consumer.stream.grace import JobTimes
 from consumer.stream.offsets import Bundle, Claim, Tracker
 from consumer.stream.types import Lease, Output, Partition, Record, Settlement
 
@@ -22,6 +23,8 @@ class Ledger:
         self._changed = threading.Condition()
         self._clock = clock
         self._holder: object | None = None
+        self.times = JobTimes()
+        """How long work takes."""
         self.changes = 0
         """Counts settlements, commits and what else may make room."""
 
@@ -30,7 +33,11 @@ class Ledger:
     def settle(self, settlements: Iterable[Settlement]) -> None:
         """Take results, in any order of leases."""
         with self._changed:
+            now = self._clock()
             for settlement in settlements:
+                for lease in settlement.leases[:1]:  # a batch is one piece of work
+                    if (taken := self._tracker.taken(lease)) is not None:
+                        self.times.add(now - taken)
                 self._tracker.settle(settlement)
             self._notify()
 

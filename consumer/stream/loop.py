@@ -23,6 +23,7 @@ from consumer.observe.metrics import (
     Metrics,
 )
 from consumer.stream.at_least_once import AtLeastOnce
+from consumer.stream.breaker import Breaker
 from consumer.stream.deadletter import dead_letter
 from consumer.stream.exactly_once import ExactlyOnce
 from consumer.stream.intake import Intake
@@ -79,6 +80,7 @@ class Loop:
         self._ledger = Ledger()
         self._rooms = Rooms(worker, topics)
         self._intake = Intake(options, topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost)
+        self._breaker = Breaker(options.breaker, metrics, role=role)
         self._committer = Committer(
             self._ledger,
             self._writer,
@@ -87,8 +89,9 @@ class Loop:
             failed=self.fail,
             metrics=metrics,
             role=role,
+            counted=self._breaker.note,
         )
-        self._state = State.STARTING
+        self._state, self._since = State.STARTING, time.monotonic()
         self._stopping = threading.Event()
         self._abandoned = False
         self._finished = False
@@ -151,6 +154,8 @@ class Loop:
             last_poll=self._polled,
             last_progress=max(self._idle, self._committer.last_progress),
             unavailable=tuple(sorted(outages)),
+            breaker=self._breaker.reason(),
+            since=self._since,
             error=None if self._error is None else f"{type(self._error).__name__}: {self._error}",
         )
 
@@ -213,10 +218,11 @@ class Loop:
 
     def _room(self) -> int:
         """How many more records may be taken now. What has no room while something else has is shut."""
-        room = self._rooms.look(self.options.uncommitted - self._ledger.in_flight())
+        allowed = self._breaker.allowance()
+        room = 0 if allowed == 0 else self._rooms.look(self.options.uncommitted - self._ledger.in_flight())
         if room >= 1:
             self._intake.shut(self._rooms.shut, self._held_back())
-        return room
+        return room if allowed is None else min(room, allowed)
 
     def _held_back(self) -> frozenset[Partition]:
         return self.worker.held_back() if isinstance(self.worker, HoldsBack) else frozenset()
@@ -249,6 +255,7 @@ class Loop:
         if self._single:
             pieces = ((partition, (record,)) for partition, run in runs.items() for record in run)
         leases = self._ledger.lend(pieces)
+        self._breaker.took(sum(len(lease.records) for lease in leases))
         if leases:
             self.worker.submit(leases)
 
@@ -280,6 +287,7 @@ class Loop:
     def _enter(self, state: State) -> None:
         if state is not self._state:
             self.metrics.set(PAUSED, float(state is State.PAUSED), role=self.role, reason="backpressure")
+            self._since = time.monotonic()
             self._state = state  # after the gauge: whoever sees the state finds the gauge with it
             self.log.info("state", state=state.value)
 
@@ -329,10 +337,12 @@ class Loop:
             return
         self._enter(State.DRAINING)
         self._intake.pause()
-        end = time.monotonic() + self.options.drain_timeout
+        grace = self._ledger.times.grace(self.options.drain_timeout)
+        self.log.info("draining", in_flight=self._ledger.in_flight(), grace=round(grace, 1))
+        end = time.monotonic() + grace
         drained: list[bool] = []
         drainer = threading.Thread(
-            target=lambda: drained.append(self.worker.drain(self.options.drain_timeout)),
+            target=lambda: drained.append(self.worker.drain(grace)),
             name=f"drain-{self.role}",
             daemon=True,
         )

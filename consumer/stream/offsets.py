@@ -164,6 +164,11 @@ class Tracker:
             for entry in live:
                 self._dissolve(self._rewind(entry))
 
+    def taken(self, lease: Lease) -> float | None:
+        """When a lease was lent; None when it does not count any more."""
+        entry = self._entries.get(lease)
+        return None if entry is None else entry.taken
+
     def release(self, leases: Iterable[Lease]) -> None:
         """Leases that will never be settled, because their partition leaves."""
         for lease in leases:

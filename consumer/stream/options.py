@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from consumer.stream.breaker import BreakerOptions
 from consumer.stream.errors import OptionsError
 
 Delivery = Literal["exactly_once", "at_least_once"]
@@ -76,11 +77,13 @@ class StreamOptions:
     revoke_timeout: float = 1.0
     """How long a partition that leaves may wait for its last commits; the group's other members wait as long."""
     drain_timeout: float = 60.0
-    """How long a stopping worker may finish what it began."""
+    """How long a stopping worker may finish what it began at most; less where work was quick lately (``grace``)."""
     give_up: float = 300.0
     """How long commits may fail without a break before the loop stops with an error, for a supervisor to restart."""
     patience: float = 1.0
     """How long the polling thread waits for room before it pauses partitions: pausing throws prefetched data away."""
+    breaker: BreakerOptions = field(default_factory=BreakerOptions)
+    """When too many records become dead letters."""
     offset_gone: OffsetGone = "error"
     """When our next record was deleted by retention: stop, or go on with the earliest that is left."""
 

@@ -36,5 +36,9 @@ class Status:
     """When something was last committed, or nothing waited."""
     unavailable: tuple[str, ...]
     """Parts that are out just now."""
+    breaker: str | None
+    """Why the breaker lets nothing, or only a probe, through."""
+    since: float
+    """When the state was entered; monotonic."""
     error: str | None
     """Why it stopped, if it failed."""

@@ -24,6 +24,7 @@ from consumer.observe.metrics import (
     Metrics,
 )
 from consumer.stream.backoff import Backoff
+from consumer.stream.deadletter import is_dead_letter
 from consumer.stream.errors import BrokerError, FencedError, StreamError
 from consumer.stream.ledger import Ledger
 from consumer.stream.offsets import Claim
@@ -66,7 +67,9 @@ class Committer:
         failed: Callable[[BaseException], None],
         metrics: Metrics,
         role: str,
+        counted: Callable[[int, int], object] = lambda *_: None,
     ) -> None:
+        """``counted`` hears how many records were committed, and how many of them as dead letters."""
         self.ledger = ledger
         self.writer = writer
         self.options = options
@@ -74,6 +77,7 @@ class Committer:
         self.failed = failed
         self.metrics = metrics
         self.role = role
+        self.counted = counted
         self.log: FilteringBoundLogger = structlog.get_logger("consumer.stream").bind(role=role, group=options.group)
         self.stopping = threading.Event()
         self.last_progress = time.monotonic()
@@ -143,8 +147,10 @@ class Committer:
         metrics, role = self.metrics, self.role
         metrics.inc(TRANSACTIONS, role=role, result="committed")
         metrics.observe(TRANSACTION_SECONDS, seconds, role=role)
-        for topic, records in claim.records().items():
-            metrics.inc(RECORDS, records, role=role, topic=topic)
+        records = claim.records()
+        for topic, number in records.items():
+            metrics.inc(RECORDS, number, role=role, topic=topic)
+        self.counted(records.total(), sum(is_dead_letter(output, self.options.group) for output in outputs))
         topics: dict[str, int] = {}
         for output in outputs:
             topics[output.topic] = topics.get(output.topic, 0) + 1
