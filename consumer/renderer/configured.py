@@ -9,6 +9,8 @@ from consumer.renderer.work import Rules
 from consumer.settings import Settings
 from model.engine import Engine, EngineSpec
 from model.engines import open_engine
+from model.inspect import Inspector, load_policy
+from model.inspect.judges import open_judges
 
 
 def renderer_options(settings: Settings, role: str, *, group: str, cluster: str) -> RendererOptions:
@@ -44,3 +46,9 @@ def fallback_of(settings: Settings, spec: EngineSpec) -> Engine | None:
     if policy == "storyboard" or (policy == "text" and not spec.texts):
         return open_engine("storyboard")
     return None
+
+
+def inspector_of(settings: Settings) -> Inspector:
+    """The configured policy and the judges it can have. Raises PolicyError and JudgeError naming the setting."""
+    wanted = settings.inspection
+    return Inspector(load_policy(wanted.policy), open_judges(wanted.models, ocr=wanted.ocr, device=wanted.device))

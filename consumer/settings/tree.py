@@ -19,6 +19,7 @@ from consumer.settings.branches import (
     ClipSettings,
     Database,
     EngineSettings,
+    Inspection,
     Kafka,
     Observe,
     Planner,
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     planner: Planner = Planner()
     renderer: Renderer = Renderer()
+    inspection: Inspection = Inspection()
     observe: Observe = Observe()
 
     _file: Path | None = PrivateAttr(default=None)

@@ -1,11 +1,26 @@
-"""The inspection ladder, levels 1 and 2: sanity, pixels and files. Cheap checks that run on every clip, on the CPU.
+"""The inspection ladder: sanity, pixels, files, and models where there are any; one policy says what is too much.
 
 Knows what is wrong, not what to do about it: the renderer reads the report.
 """
 
+from model.inspect.expected import NOTHING, Expected
 from model.inspect.files import inspect_file
 from model.inspect.frames import inspect_frames
-from model.inspect.policy import POLICY, Policy, Rule
+from model.inspect.inspector import Inspector
+from model.inspect.policy import POLICY, Policy, PolicyError, Rule, load_policy
 from model.inspect.report import Fault, Report
 
-__all__ = ["POLICY", "Fault", "Policy", "Report", "Rule", "inspect_file", "inspect_frames"]
+__all__ = [
+    "NOTHING",
+    "POLICY",
+    "Expected",
+    "Fault",
+    "Inspector",
+    "Policy",
+    "PolicyError",
+    "Report",
+    "Rule",
+    "inspect_file",
+    "inspect_frames",
+    "load_policy",
+]

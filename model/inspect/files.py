@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from model.encode import planar_frames_of
 from model.errors import ClipError
 from model.inspect.policy import POLICY, Policy
-from model.inspect.report import Report, Score, judge, unusable
+from model.inspect.report import Outcome, Report, Score, judge, unusable
 from model.label import check_labels
 from model.probe import Probe, probe
 from model.recipe import Recipe
@@ -66,9 +66,9 @@ def inspect_file(data: bytes, recipe: Recipe, policy: Policy = POLICY, *, parts:
     return judge(_scores(Opened(data, headers, decoded, recipe), policy), policy)
 
 
-def _scores(opened: Opened, policy: Policy) -> Iterator[tuple[str, Score]]:
+def _scores(opened: Opened, policy: Policy) -> Iterator[tuple[str, Outcome]]:
     for name, check in CHECKS.items():
-        if name not in policy.off:
+        if policy.runs(name):
             yield name, check(opened)
 
 

@@ -1,17 +1,32 @@
-"""What is too much, and what then happens: every threshold of the inspection, in one versioned place.
+"""What is too much, and what then happens: limits, actions and levels, from one versioned TOML file.
 
-Plain data; knows no pixels. Raise the version with any change, because reports and lineage name it.
+Knows no pixels. What a policy decides is named by its version and its digest, which reports and lineage carry.
 """
 
 from __future__ import annotations
 
+import math
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, get_args
 
-Action = Literal["reject", "note"]
-"""``reject``: the clip is not published (the renderer may try another seed). ``note``: reported only."""
+from model.inspect.catalogue import CATALOGUE
+from model.recipe import digest
+
+Action = Literal["reject", "review", "warn", "off"]
+"""``reject``: not published, another seed may be tried. ``review``: not published, a person decides. ``warn``: told
+with the clip. ``off``: not run."""
+
+BUILT_IN = Path(__file__).with_name("policy.toml")
+_VERSION = 40
+"""Most characters of a version: it is recorded with every clip."""
+
+
+class PolicyError(ValueError):
+    """Raised when a policy file cannot be used; the message names the file, the entry and what it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +60,124 @@ class Policy:
     """Two frames are the same when the mean difference is at most this in every region."""
     blown: float = 250.0
     """A pixel whose luma is at or above has lost its detail."""
-    grain_floor: float = 2.0
-    """Added to a frame's variance, so that the dither of an almost empty frame does not count as noise."""
+    grain_floor: float = 25.0
+    """Added to a frame's variance, so that the dither of an almost empty one does not count as noise."""
     off: frozenset[str] = field(default=frozenset())
-    """Checks that are not run."""
+    """Checks that are not run, besides those whose action is ``off``."""
+
+    @property
+    def name(self) -> str:
+        """What reports and lineage record: the version, and twelve digits of the digest of all that decides."""
+        return f"{self.version}+{self.digest[:12]}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of levels, limits, actions and what is off: two policies that decide alike have the same."""
+        levels = {each: getattr(self, each) for each in LEVELS}
+        rules = {check: [float(rule.limit), rule.action] for check, rule in self.rules.items()}
+        return digest({"version": self.version, "levels": levels, "rules": rules, "off": sorted(self.off)})
+
+    def runs(self, check: str) -> bool:
+        """True when the check is to be run."""
+        return check not in self.off and self.rules[check].action != "off"
+
+    def with_limits(self, version: str, limits: Mapping[str, float]) -> Policy:
+        """The same policy with other limits for some checks. Raises KeyError for a check it has no rule for."""
+        rules = dict(self.rules) | {check: replace(self.rules[check], limit=limit) for check, limit in limits.items()}
+        return replace(self, version=version, rules=MappingProxyType(rules))
+
+    def to_toml(self) -> str:
+        """The policy as a file that ``load_policy`` reads back to the same policy."""
+        lines = [f'version = "{self.version}"', "", "[levels]"]
+        lines += [f"{each} = {float(getattr(self, each))!r}" for each in LEVELS]
+        lines += ["", "[checks]"]
+        for check, rule in self.rules.items():
+            action = "off" if check in self.off else rule.action
+            lines.append(f'{check} = {{ limit = {float(rule.limit)!r}, action = "{action}" }}')
+        return "\n".join(lines) + "\n"
 
 
-_FRAMES = {
-    "black": Rule(0.12, "the picture is black for longer than {limit:g} s ({value:.2f} s)"),
-    "black_ends": Rule(0.98, "the first or last frame is black ({value:.0%} dark pixels)"),
-    "flat": Rule(0.5, "the picture shows nothing for longer than {limit:g} s ({value:.2f} s)"),
-    "frozen": Rule(1.0, "nothing moves for longer than {limit:g} s ({value:.2f} s)"),
-    "flash": Rule(14.0, "brightness jumps and returns within a few frames (by {value:.1f} levels)"),
-    "flicker": Rule(2.0, "brightness flickers throughout (by {value:.1f} levels)"),
-    "overexposed": Rule(0.92, "the picture is burnt out ({value:.0%} of its pixels)"),
-    # Averaged to a quarter, a page of small print reaches 4; at full size nothing lawful came near 5.
-    "noise": Rule(8.0, "the picture is noise (Laplacian to luma variance {value:.1f}; white noise has 20)"),
-    "grain": Rule(5.0, "the picture is covered in noise (Laplacian to luma variance {value:.1f} at full size)"),
-}
+LEVELS = tuple(each.name for each in fields(Policy) if each.name not in {"version", "rules", "off"})
+"""Names of the levels."""
 
-_FILE = {
-    "frames": Rule(0, "{value:g} frames more or fewer than the recipe has"),
-    "size": Rule(0, "width and height differ from the recipe by {value:g} pixels"),
-    "fps": Rule(0.001, "the rate differs from the recipe by {value:g} frames per second"),
-    "duration": Rule(0.02, "the duration differs from the recipe by {value:.3f} s"),
-    "faststart": Rule(0, "the headers come after the pictures: players must load the whole file first"),
-    "pix_fmt": Rule(0, "the pixel format is not yuv420p, which not every player shows"),
-    "audio": Rule(0, "there is sound, which no recipe asks for"),
-    "labels": Rule(0, "{value:g} of the labels are missing or wrong"),
-}
 
-POLICY = Policy(version="1", rules=MappingProxyType(_FRAMES | _FILE))
-"""The policy in force."""
+def load_policy(path: Path | None = None) -> Policy:
+    """A policy file laid over the built-in one: it names what it changes. None: the built-in one alone.
+
+    Raises PolicyError.
+    """
+    if path is None:
+        return POLICY
+    return _laid_over(POLICY, path)
+
+
+def _laid_over(base: Policy, path: Path) -> Policy:
+    document = _read(path)
+    version = document.pop("version", None)
+    if not isinstance(version, str) or not 0 < len(version) <= _VERSION or not version.isprintable() or '"' in version:
+        raise PolicyError(f"{path}: version: give your policy a version, a text of 1 to {_VERSION} characters")
+    levels, checks = _table(path, document, "levels"), _table(path, document, "checks")
+    if document:
+        raise PolicyError(f"{path}: {', '.join(document)}: a policy has version, [levels] and [checks]")
+    values = {name: _level(path, name, value) for name, value in levels.items()}
+    rules = dict(base.rules) | {name: _rule(path, name, value, base) for name, value in checks.items()}
+    leveled = replace(base, **values)  # type: ignore[arg-type] # every level is a float
+    return replace(leveled, version=version, rules=MappingProxyType(rules))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: not valid TOML: {error}") from error
+
+
+def _table(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
+    table = document.pop(name, {})
+    if not isinstance(table, dict):
+        raise PolicyError(f"{path}: {name}: is a table, [{name}]")
+    return table
+
+
+def _number(path: Path, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise PolicyError(f"{path}: {name}: {value!r} is not a number")
+    return float(value)
+
+
+def _level(path: Path, name: str, value: object) -> float:
+    if name not in LEVELS:
+        raise PolicyError(f"{path}: levels.{name}: no such level; there are {', '.join(LEVELS)}")
+    number = _number(path, f"levels.{name}", value)
+    if not 0 <= number <= 255:
+        raise PolicyError(f"{path}: levels.{name}: {number:g} is outside 0…255")
+    return number
+
+
+def _rule(path: Path, name: str, value: object, base: Policy) -> Rule:
+    if name not in CATALOGUE:
+        raise PolicyError(f"{path}: checks.{name}: no such check; there are {', '.join(CATALOGUE)}")
+    rule = base.rules[name]
+    if not isinstance(value, dict) or (unknown := set(value) - {"limit", "action"}):
+        wrong = f"unknown {', '.join(sorted(unknown))}; " if isinstance(value, dict) else ""
+        raise PolicyError(f'{path}: checks.{name}: {wrong}write {{ limit = {rule.limit:g}, action = "{rule.action}" }}')
+    action = value.get("action", rule.action)
+    if action not in get_args(Action):
+        raise PolicyError(f"{path}: checks.{name}.action: {action!r} is not one of {', '.join(get_args(Action))}")
+    limit = _number(path, f"checks.{name}.limit", value["limit"]) if "limit" in value else rule.limit
+    return replace(rule, limit=limit, action=action)
+
+
+def _built_in() -> Policy:
+    blank = {name: Rule(math.nan, check.meaning, check.least) for name, check in CATALOGUE.items()}
+    policy = _laid_over(Policy(version="0", rules=blank), BUILT_IN)
+    missing = [name for name, rule in policy.rules.items() if math.isnan(rule.limit)]
+    if missing:
+        raise PolicyError(f"{BUILT_IN}: no limit for {', '.join(missing)}")
+    return policy
+
+
+POLICY = _built_in()
+"""The policy in force where none is configured."""

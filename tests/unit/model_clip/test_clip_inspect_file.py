@@ -71,7 +71,7 @@ def test_a_cut_file_is_a_fault_and_not_an_error(keep: float) -> None:
     report = inspect_file(data[: int(len(data) * keep)], recipe())
     assert {fault.check for fault in report.faults} <= {"headers", "decode"}
     assert not report.passed
-    assert report.policy == POLICY.version
+    assert report.policy == POLICY.name
 
 
 def test_damaged_pictures_are_found() -> None:
