@@ -59,7 +59,7 @@ class Clip:
 
 def clips(*, quick: bool) -> list[Clip]:
     """A moving photo, as a generated clip is to an encoder, and a storyboard, which moves little."""
-    width, height, frames = (320, 240, 48) if quick else (832, 480, 72)
+    width, height, frames = (160, 120, 48) if quick else (832, 480, 72)
     captions = ("不锈钢保温杯", "保温 24 小时", "一键开盖")
     shown = {"photo": pan(frames, height, width, step=2), "storyboard": storyboard(captions, width, height, frames)}
     return [_clip(name, picture) for name, picture in shown.items()]
