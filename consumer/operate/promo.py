@@ -6,7 +6,7 @@ Reads the catalog and writes nothing.
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from consumer.events import EventError, Promo, utc_now
-from consumer.operate.publish import InvalidError, Line, read_lines
+from consumer.operate.event_files import read_events
+from consumer.operate.publish import InvalidError
 from consumer.planner.catalog import Catalog
 from consumer.planner.configured import prompts_of, rules_of
 from consumer.planner.drafts import Drafter
@@ -37,9 +38,8 @@ from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.refusals import check_wording
 from consumer.planner.tables import PENDING, FanOutRow, PromoRow, instant
 from consumer.settings import Settings
-from consumer.stream.jsonform import JsonError, from_json
 from consumer.stream.types import UnavailableError
-from consumer.wiring import PlanningError, engine_of, open_codec, planning_of
+from consumer.wiring import PlanningError, engine_of, planning_of
 from model.engine import EngineError
 
 SHOWN = 20
@@ -91,35 +91,9 @@ def _must_be_there(url: str) -> None:
 def read_promos(settings: Settings, file: Path) -> list[Promo]:
     """The promos in a file: JSON lines as for ``publish``, or one JSON object. Raises PromoError."""
     try:
-        parsed = open_codec(settings).schemas.of(settings.topics.promo_changed).parsed
-        lines = list(read_lines(file))
+        return read_events(settings, settings.topics.promo_changed, file, Promo.from_avro, "promotion")
     except InvalidError as error:
         raise PromoError(str(error), usage=True) from error
-    whole = "\n".join(line.text for line in lines)
-    if whole.lstrip().startswith("{") and len(lines) > 1 and _is_object(whole):
-        lines = [Line(1, whole)]
-    if not lines:
-        raise PromoError(f"{file}: no promotion in it", usage=True)
-    return [_promo(parsed, line) for line in lines]
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(jsonlib.loads(text), dict)
-    except ValueError:
-        return False
-
-
-def _promo(parsed: Mapping[str, Any], line: Line) -> Promo:
-    try:
-        value = jsonlib.loads(line.text)
-        if not isinstance(value, dict):
-            raise PromoError(f"line {line.number}: a JSON object is wanted", usage=True)
-        return Promo.from_avro(from_json(parsed, value, "promo"))
-    except JsonError as error:
-        raise PromoError(f"line {line.number}: {'; '.join(map(str, error.faults))}", usage=True) from error
-    except (EventError, ValueError, RecursionError) as error:
-        raise PromoError(f"line {line.number}: {error}", usage=True) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from consumer.events import EventError, Product, Promo, checked_id, utc_now
 from consumer.operate.broker import BrokerError, metadata, open_client
-from consumer.settings import Kafka, Settings
+from consumer.operate.wording import Wording, WordingError
+from consumer.settings import Kafka, Settings, SettingsError
 from consumer.stream import headers
 from consumer.stream.codec import Codec, EncodeError, FramedCodec
 from consumer.stream.errors import TopicsError
@@ -223,10 +224,29 @@ def _see_to(kafka: Kafka, where: str, options: dict[str, str], topic: str) -> No
 def run(settings: Settings, topic: str, file: Path, *, check: bool, json: bool) -> None:
     """The command. Raises InvalidError, PublishError, SettingsError."""
     try:
-        outputs = encode_lines(open_codec(settings), topic, read_lines(file))
+        codec = open_codec(settings)
+        outputs = encode_lines(codec, topic, read_lines(file))
         if not check and outputs:
             _publish(settings, topic, outputs)
     except (UnavailableError, NoBrokerError, BrokerError) as error:
         raise PublishError(str(error)) from error
     done = "valid" if check else "published"
-    print(jsonlib.dumps({"topic": topic, done: len(outputs)}) if json else f"{topic}: {len(outputs)} {done}")
+    told: dict[str, Any] = {"topic": topic, done: len(outputs)}
+    if check and (refused := _refused(settings, codec, topic, outputs)):
+        told["refused"] = refused
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            "valid, but the planner would refuse the words:", *refused, sep="\n", markup=False
+        )
+    print(jsonlib.dumps(told, ensure_ascii=False) if json else f"{topic}: {len(outputs)} {done}")
+
+
+def _refused(settings: Settings, codec: FramedCodec, topic: str, outputs: list[Output]) -> list[str]:
+    """What the wording rules would say. Raises SettingsError where templates or rules are wrong."""
+    name = codec.schemas.of(topic).name
+    if name not in RULES:
+        return []
+    try:
+        wording = Wording(settings)
+    except WordingError as error:
+        raise SettingsError(str(error)) from error
+    return wording.refused(name, (codec.decode(topic, o.value, o.headers) for o in outputs if o.value is not None))

@@ -82,6 +82,12 @@ class Prompts:
         """Version by category."""
         return {name: category.version for name, category in self._templates.categories.items()}
 
+    def locales(self, category: str, own: str) -> tuple[str, ...]:
+        """``own``, then the locales of the category's template in other languages."""
+        language = vocabulary.language(own)
+        found = self._templates.category(category).blocks.values()
+        return (own, *(block.locale for block in found if block.tongue != language))
+
     def _find(self, category: str, locale: str) -> tuple[Category, Block]:
         found = self._templates.category(category)
         return found, found.block(locale)

@@ -44,6 +44,7 @@ _NOTHING = re.compile(
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _BROKEN = re.compile(r"[!-/:-@\[-`{-~](?=[A-Za-z0-9])")
 _SPELT = re.compile(r" [a-z0-9] +[a-z0-9] +[a-z0-9](?= )")
+_LETTERS = re.compile(r"(?<= )[a-z0-9](?: [a-z0-9])+(?= )")
 _LETTERS_RUN = re.compile(r"(?<= )[a-z0-9](?: [a-z0-9]){2,}(?= )")
 
 _KEPT = "#%"
@@ -128,6 +129,11 @@ def is_spelt(words: str) -> bool:
 def is_broken(ascii_text: str) -> bool:
     """Whether a letter stands right behind a sign: where not, ``apart`` and ``together`` say the same."""
     return _BROKEN.search(ascii_text) is not None
+
+
+def joined(words: str) -> str:
+    """Words that are ``apart``, single letters with one space between them as one: ``b e s t  o n e`` is two."""
+    return _LETTERS.sub(lambda run: run.group().replace(" ", ""), words)
 
 
 def spelt(words: str) -> list[str]:

@@ -197,15 +197,18 @@ class _Spaced:
 
     def find(self, text: str) -> Iterator[Match]:
         plain = folding.ascii_of(text)
-        first = folding.spaced(folding.apart(plain))
+        apart = folding.apart(plain)
+        first = folding.spaced(apart)
         lines = [first]
+        if is_spelt := folding.is_spelt(apart):
+            lines.append(folding.spaced(folding.joined(apart)))
         if folding.is_broken(plain):
             lines.append(folding.spaced(folding.together(plain)))
         for line in lines:
             for rule, start, end in (*self._found(self._bounded, line), *_in_patterns(self._patterns, line)):
                 if not any(_covering(line, start, end, self._exceptions[rule.id])):
                     yield Match(rule, line[start:end].strip())
-        for word in folding.spelt(first) if folding.is_spelt(first) else ():
+        for word in folding.spelt(first) if is_spelt else ():
             for rule, start, end in self._found(self._inside, word):
                 yield Match(rule, word[start:end])
 
@@ -225,7 +228,7 @@ def _words(text: str) -> str:
 
 
 _Tree = dict[str, "_Tree"]
-_SPELT = {" ": " *", "%": " *%"}
+_SPELT = {" ": " *", "%": " *%", "#": "# *"}
 
 
 def tree(words: Iterable[str]) -> str:

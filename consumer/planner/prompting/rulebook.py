@@ -123,7 +123,7 @@ class RuleFile(_Strict):
     groups: dict[Name, tuple[Text, ...]] = {}
     """Groups of products by words of their categories."""
     rules: tuple[Rule, ...] = ()
-    off: tuple[RuleId, ...] = ()
+    disabled: tuple[RuleId, ...] = ()
     """Rules that are not used."""
     approved: tuple[Approval, ...] = ()
 
@@ -190,7 +190,7 @@ def _problem(detail: dict[str, Any], value: dict[str, Any]) -> tuple[str, str]:
 
 
 def merged(built_in: RuleFile, own: RuleFile | None, file: Path | None) -> Rulebook:
-    """The rules of both: a rule of one's own replaces the built-in one of the same id, ``off`` takes rules away.
+    """The rules of both: a rule of one's own replaces the built-in one of the same id, ``disabled`` takes rules away.
 
     Raises RuleError where a name leads nowhere, and where a rule that blocks is to be approved away.
     """
@@ -199,7 +199,7 @@ def merged(built_in: RuleFile, own: RuleFile | None, file: Path | None) -> Ruleb
         return Rulebook(version=built_in.version, rules=tuple(rules.values()), groups=built_in.groups)
     rules |= {rule.id: rule for rule in own.rules}
     groups = {**built_in.groups, **own.groups}
-    problems = [(f"off: {name}", "is no rule; correct or remove it") for name in own.off if name not in rules]
+    problems = [(f"disabled: {name}", "is no rule; correct or remove it") for name in own.disabled if name not in rules]
     for rule in own.rules:
         problems += [
             (f"rule {rule.id}: {field}", f"{name!r} is no group; use one of: {', '.join(groups)}")
@@ -217,7 +217,7 @@ def merged(built_in: RuleFile, own: RuleFile | None, file: Path | None) -> Ruleb
         raise RuleError(file or Path("rules"), problems)
     return Rulebook(
         version=f"{built_in.version}+own.{own.version}",
-        rules=tuple(rule for rule in rules.values() if rule.id not in own.off),
+        rules=tuple(rule for rule in rules.values() if rule.id not in own.disabled),
         groups=groups,
         approved=own.approved,
     )

@@ -32,6 +32,7 @@ ALL = [
     ROOT / "docs" / "SETTINGS.md",
     ROOT / "docs" / "METRICS.md",
     ROOT / "docs" / "FAULTS.md",
+    ROOT / "docs" / "PROMPTS.md",
     ROOT / "schemas" / "README.md",
 ]
 EVERY = pytest.mark.parametrize("file", ALL, ids=[str(file.relative_to(ROOT)) for file in ALL])
