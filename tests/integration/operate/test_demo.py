@@ -1,19 +1,21 @@
-"""Laws of the demo: the whole service on this machine alone leaves clips, events, a page; it makes nothing twice."""
+"""Laws of the demo's first act: the whole service on this machine alone leaves clips, events, a page; nothing twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import av
 import pytest
 
-from consumer.operate import demo, samples
+from consumer.operate import demo_promos, demo_run, samples
 from tests.commands import PROGRAM, Ran, skureel
 
 LIMIT = 4
@@ -30,6 +32,11 @@ def events(out: Path, topic: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
+def of_products(out: Path, topic: str) -> list[dict[str, Any]]:
+    """Those of them that an event of a product led to."""
+    return [event for event in events(out, topic) if event["cause"]["event_id"].startswith("sample-")]
+
+
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
     """A finished small demo: its folder and what it said."""
@@ -41,7 +48,7 @@ def test_every_product_gets_a_clip_that_plays_and_one_event_that_is_true_of_it(f
     """Size, length and digest are those of the file on the disk."""
     out, ran = first
     assert ran.code == 0, ran.err
-    ready = events(out, "video-ready")
+    ready = of_products(out, "video-ready")
     assert {event["product_id"] for event in ready} == {p["product_id"] for p in samples.load()[:LIMIT]}
     assert len(ready) == LIMIT
     for event in ready:
@@ -54,13 +61,13 @@ def test_every_product_gets_a_clip_that_plays_and_one_event_that_is_true_of_it(f
 
 
 def test_the_page_shows_every_clip_and_every_file_it_names_is_there(first: tuple[Path, Ran]) -> None:
-    """The gallery works from the disk."""
+    """The gallery works from the disk: each product's clip, and beside it the one that a promotion made of it."""
     out, _ = first
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert page.count("<video ") == LIMIT
-    for event in events(out, "video-ready"):
-        assert f"store/{event['clip']['key']}" in page
-        assert (out / "store" / event["clip"]["key"]).is_file()
+    named = re.findall(r"""(?:src|poster)="([^"]*)\"""", page)
+    assert len(named) == 4 * LIMIT == 2 * page.count("<video ")
+    assert all((out / unquote(name)).is_file() for name in named)
+    assert {f"store/{event['clip']['key']}" for event in events(out, "video-ready")} <= set(named)
 
 
 def test_the_events_folder_has_what_went_in_and_what_was_asked_for(first: tuple[Path, Ran]) -> None:
@@ -73,6 +80,55 @@ def test_the_events_folder_has_what_went_in_and_what_was_asked_for(first: tuple[
     assert events(out, "video-rejected") == []
 
 
+def works(out: Path, cause: str) -> list[str]:
+    """The work of each clip that an event led to, as announced."""
+    return [event["lineage"]["work"] for event in events(out, "video-ready") if event["cause"]["event_id"] == cause]
+
+
+def test_promotions_are_dressed_and_spliced_and_nothing_is_rendered_for_them(first: tuple[Path, Ran]) -> None:
+    """The ribbon's category is dressed, all else spliced; each product changes once, and no request asks to render."""
+    out, _ = first
+    category = [p["product_id"] for p in samples.load()[:LIMIT] if p["category"] == "appliances"]
+    assert works(out, "appliance-week-r1") == ["DRESS"] * len(category) != []
+    assert works(out, "summer-sale-r1") == ["SPLICE"] * (LIMIT - len(category)) != []
+    assert events(out, "clip-render-bulk") == []
+    assert {event["status"] for event in events(out, "promo-changed")} == {"ACTIVE", "ENDED"}
+
+
+def test_when_promotions_end_the_earlier_clips_return_with_no_work_but_the_announcements(
+    first: tuple[Path, Ran],
+) -> None:
+    """The last announcement of each product names the clip of the first one, its work is NONE, and its alias agrees."""
+    out, ran = first
+    ready = events(out, "video-ready")
+    assert sorted(works(out, "appliance-week-r2") + works(out, "summer-sale-r2")) == ["NONE"] * LIMIT
+    for product in (p["product_id"] for p in samples.load()[:LIMIT]):
+        one, promoted, last = sorted(
+            (event for event in ready if event["product_id"] == product), key=lambda event: event["revision"]
+        )
+        assert last["clip"] == one["clip"] != promoted["clip"]
+        alias = json.loads((out / "store" / "products" / product / "default" / "current.json").read_text())
+        assert alias["announcement"]["event_id"] == last["event_id"]
+    assert f"{LIMIT} of {LIMIT} products show their earlier clip again" in " ".join(ran.out.split())
+
+
+def test_what_an_interrupted_run_left_running_is_ended_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped while promotions run: the next run begins from clips without any, and ends as if nothing had been."""
+
+    def stopped(*_: object) -> None:
+        raise demo_run.DemoError("stopped here")
+
+    out = tmp_path / "d"
+    with monkeypatch.context() as patch:
+        patch.setattr(demo_promos, "_ended", stopped)
+        ran = skureel("demo", "--out", out, "--limit", 1, "--size", "320x240", "--seconds", 1)
+        assert (ran.code, "stopped here" in ran.err) == (1, True)
+    facts = skureel("demo", "--out", out, "--limit", 1, "--size", "320x240", "--seconds", 1, "--json").json()
+    assert (facts["requests"], facts["promoted"], facts["made_for_promotions"], facts["returned"]) == (0, 1, 0, 1)
+    one, *_, last = events(out, "video-ready")
+    assert last["clip"] == one["clip"]
+
+
 def test_a_second_run_renders_nothing_and_says_so(first: tuple[Path, Ran]) -> None:
     """The same data again is a look-up: no request, no event, the same files."""
     out, ran = first
@@ -81,8 +137,9 @@ def test_a_second_run_renders_nothing_and_says_so(first: tuple[Path, Ran]) -> No
     again = small(out)
     assert again.code == 0, again.err
     assert f"Nothing rendered: all {LIMIT} clips are up to date" in again.out
+    assert f"Nothing dressed or spliced anew: the {LIMIT} clips" in again.out
     assert {path: path.stat().st_mtime_ns for path in (out / "store" / "clips").rglob("*.mp4")} == before
-    assert len(events(out, "video-ready")) == LIMIT
+    assert len(of_products(out, "video-ready")) == LIMIT
     assert len(events(out, "product-created")) == 2 * LIMIT
 
 
@@ -91,14 +148,23 @@ def test_json_says_what_was_done(first: tuple[Path, Ran]) -> None:
     out, _ = first
     facts = small(out, "--json").json()
     assert (facts["products"], facts["requests"], facts["rendered"], facts["clips"]) == (LIMIT, 0, 0, LIMIT)
+    assert facts["works"]["kettle-1001"] == {"clip": "–", "promo": "none", "after": "none"}
+    catalog, *promotions = facts["steps"]
+    assert (catalog["name"], catalog["seconds"] > 0) == ("sample catalog", True)
+    for step in promotions:
+        assert (step["render"], step["dress"], step["splice"], step["rejected"]) == (0, 0, 0, 0)
+        assert step["render_seconds"] == step["dress_seconds"] == step["splice_seconds"] == 0
+        assert step["none"] > 0
+        assert step["rerender_seconds"] > 0
+    assert sum(step["none"] for step in promotions) == 2 * LIMIT
 
 
 def test_other_clip_settings_make_other_clips_of_the_same_products(tmp_path: Path) -> None:
-    """A changed recipe is a new plan: revision 2, and the old clip's address is named as superseded."""
+    """A changed recipe is a new plan: a higher revision, and the old clip's address is named as superseded."""
     assert skureel("demo", "--out", tmp_path / "d", "--limit", 1, "--size", "320x240", "--seconds", 1).code == 0
     assert skureel("demo", "--out", tmp_path / "d", "--limit", 1, "--size", "240x320", "--seconds", 1).code == 0
-    ready = events(tmp_path / "d", "video-ready")
-    assert [event["revision"] for event in ready] == [1, 2]
+    ready = of_products(tmp_path / "d", "video-ready")
+    assert [event["revision"] for event in ready] == [1, 4]
     assert ready[1]["superseded_urls"] == [ready[0]["clip"]["url"], ready[0]["clip"]["poster_url"]]
     assert (ready[1]["clip"]["width"], ready[1]["clip"]["height"]) == (240, 320)
 
@@ -168,8 +234,8 @@ def test_the_demo_needs_no_torch() -> None:
 
 def test_a_demo_that_stalls_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing moves for too long: an error, not a bar that stands for ever."""
-    monkeypatch.setattr(demo, "STALL_SECONDS", 0.0)
-    monkeypatch.setattr(demo, "TICK", 0.01)
+    monkeypatch.setattr(demo_run, "STALL_SECONDS", 0.0)
+    monkeypatch.setattr(demo_run, "TICK", 0.01)
     ran = small(tmp_path / "d")
     assert ran.code == 1
     assert "no progress" in ran.err

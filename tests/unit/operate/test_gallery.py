@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.operate import gallery
-from consumer.operate.gallery import Tile, relative_url, render, write
+from consumer.operate.gallery import Fact, Promoted, Tile, relative_url, render, write
 
 
 def tile(name: str = "Blue Mug", **more: object) -> Tile:
@@ -68,6 +68,38 @@ def test_hostile_texts_are_shown_and_never_run(text: str) -> None:
     assert html.escape(f"<script>{text}</script>", quote=False).split("&gt;")[0] in page
 
 
+PROMOTED = Promoted(
+    kind="ribbon", work="dressed", video="store/clips/cc/z.mp4", poster="store/clips/cc/z.jpg", seconds=4.0
+)
+
+
+def test_a_clip_with_a_promotion_stands_beside_the_one_without() -> None:
+    """Two videos in one article, each under its name; a product that no promotion touched has one, and no name."""
+    page = render([tile(promoted=PROMOTED), tile()])
+    touched, other = re.findall(r"<article.*?</article>", page, re.DOTALL)
+    assert re.findall(r'src="([^"]*)"', touched) == ["store/clips/aa/x.mp4", PROMOTED.video]
+    assert [touched.count(word) for word in ("before and after", "with the ribbon", "dressed")] == [1, 1, 1]
+    assert other.count("<video ") == 1
+    assert "<figcaption" not in other
+    assert "<option>ribbon</option>" in page
+
+
+def test_a_page_without_promotions_says_nothing_of_any() -> None:
+    """No facts, no choice among kinds."""
+    page = render([tile()])
+    assert "promotions" not in page.lower()
+    assert "<section" not in page
+
+
+@given(st.text(max_size=60))
+def test_facts_are_shown_and_never_run(text: str) -> None:
+    """They name categories, which come from events."""
+    facts = [Fact(figure=f"<b>{text}", meaning=f"<script>{text}</script>")]
+    page = render([tile(promoted=PROMOTED)], facts)
+    assert page.count("<script>") == 1
+    assert page.count("<dt>") == 1
+
+
 def test_nothing_on_the_page_leads_to_a_network() -> None:
     """It opens from the disk, on a train."""
     page = render([tile()])
@@ -85,7 +117,7 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     write(page, [tile()])
     before = page.read_text(encoding="utf-8")
 
-    def broken(_: object) -> str:
+    def broken(*_: object) -> str:
         raise RuntimeError("no")
 
     monkeypatch.setattr(gallery, "render", broken)
