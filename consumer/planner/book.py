@@ -143,16 +143,16 @@ class Book:
         }
         self._connection.execute(update(fan_outs).where(fan_outs.c.id == row.id).values(values))
 
-    def claim_page(self) -> PageRow | None:
-        """The open page whose products come first; ours until the end of the transaction."""
+    def claim_page(self) -> tuple[PageRow, FanOutRow] | None:
+        """The open page whose products come first, ours until the end of the transaction, and its fan-out."""
         pages = fan_out_pages.c
-        query = select(fan_out_pages).where(pages.state == OPEN).order_by(pages.tier_rank, pages.fan_out, pages.number)
-        row = self._connection.execute(query.limit(1).with_for_update(skip_locked=True)).first()
-        return PageRow._make(row) if row else None
-
-    def fan_out(self, identity: int) -> FanOutRow:
-        """One that is known to be there."""
-        return FanOutRow._make(self._connection.execute(select(fan_outs).where(fan_outs.c.id == identity)).one())
+        query = select(fan_out_pages, fan_outs).join_from(fan_out_pages, fan_outs, pages.fan_out == fan_outs.c.id)
+        query = query.where(pages.state == OPEN).order_by(pages.tier_rank, pages.fan_out, pages.number).limit(1)
+        row = self._connection.execute(query.with_for_update(skip_locked=True, of=fan_out_pages)).first()
+        if row is None:
+            return None
+        width = len(PageRow._fields)
+        return PageRow._make(row[:width]), FanOutRow._make(row[width:])
 
     def save_page(self, row: PageRow) -> None:
         """What became of a claimed page."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, cast
 
 from consumer.events import Creative
@@ -64,6 +65,8 @@ def _preferred(known: Collection[str], locale: str) -> Iterator[str]:
 
 def phrased(words: Words, creative: Creative) -> Words:
     """The words with the promotion's phrase and style in their prompt; the same where it has none."""
+    if not creative.prompt_phrases and not creative.style:
+        return words
     found = said(creative.prompt_phrases, words.locale)
     phrase = cut(clean(found[1]), *PHRASE_LIMIT) if found else ""
     style = cut(clean(creative.style), *STYLE_LIMIT) if creative.style else ""
@@ -80,7 +83,31 @@ def phrased(words: Words, creative: Creative) -> Words:
 
 
 def dressed(dressing: Dressing, creative: Creative, locale: str) -> Dressing:
-    """The dressing with the promotion's ribbon and end card for a product of ``locale``."""
+    """The dressing with the promotion's ribbon and end card for a product of ``locale``.
+
+    The same object for all products of a locale, so that neither it nor its digest is made again for each of a million.
+    """
+    return _dressed(dressing, _Same(creative), locale)
+
+
+class _Same:
+    """A creative as a key: equal to itself alone. It holds mappings, and so has no hash of its own."""
+
+    __slots__ = ("creative",)
+
+    def __init__(self, creative: Creative) -> None:
+        self.creative = creative
+
+    def __hash__(self) -> int:
+        return id(self.creative)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.creative is other.creative
+
+
+@lru_cache(maxsize=1_024)
+def _dressed(dressing: Dressing, same: _Same, locale: str) -> Dressing:
+    creative = same.creative
     ribbon, card = _ribbon(creative, locale), _end_card(creative, locale)
     if ribbon is not None:
         dressing = replace(dressing, overlays=replace(dressing.overlays, ribbon=ribbon))

@@ -26,7 +26,7 @@ from consumer.planner.spans import Spans
 from consumer.planner.tables import PLANNED, FanOutRow, milliseconds
 from consumer.stream.types import Handled, Output, Partition, UnavailableError
 
-BUSY_SECONDS, CALM_SECONDS = 0.02, 0.1
+BUSY_SECONDS, CALM_SECONDS = 0.01, 0.1
 """What a page should take, about, while new products come and while none do: so long one waits behind it at worst."""
 CALM_AFTER = 5.0
 """Seconds without new products after which none are expected at once."""

@@ -126,15 +126,19 @@ class Ledger:
         return {(row[0], row[1]): Layers(*row[2:]) for row in found}
 
     def made(self, product_ids: Sequence[str], variant: str) -> dict[str, Made]:
-        """Which layers of the clips of ``product_ids`` are known to be in the store, where any are."""
-        query = select(bases.c.product_id, bases.c.base_digest).where(bases.c.variant == variant)
+        """Which layers of the clips of ``product_ids``, all with plans, are known to be in the store, where any are."""
+        shown = (clips.c.product_id == plans.c.product_id) & (clips.c.variant == variant) & (clips.c.status == "READY")
+        stored = (bases.c.product_id == plans.c.product_id) & (bases.c.variant == variant)
+        joined = plans.outerjoin(clips, shown).outerjoin(bases, stored)
+        query = select(plans.c.product_id, clips.c.body_digest, bases.c.base_digest).select_from(joined)
+        query = query.where(plans.c.variant == variant)
+        bodies: dict[str, str] = {}
         known: defaultdict[str, set[str]] = defaultdict(set)
-        for row in self._dialect.select(self._connection, query, bases.c.product_id, product_ids):
-            known[row[0]].add(row[1])
-        query = select(clips.c.product_id, clips.c.body_digest).where(clips.c.variant == variant)
-        shown = clips.c.status == "READY"
-        found = self._dialect.select(self._connection, query.where(shown), clips.c.product_id, product_ids)
-        bodies = {row[0]: row[1] for row in found}
+        for product_id, body, base in self._dialect.select(self._connection, query, plans.c.product_id, product_ids):
+            if body is not None:
+                bodies[product_id] = body
+            if base is not None:
+                known[product_id].add(base)
         return {name: Made(bases=frozenset(known[name]), body=bodies.get(name)) for name in known.keys() | bodies}
 
     def planned(self) -> list[Batch]:

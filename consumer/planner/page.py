@@ -131,10 +131,10 @@ class Pager:
 
         ``owner`` is a partition of ours: whoever is assigned it after us publishes what we left.
         """
-        row = ledger.book.claim_page()
-        if row is None:
+        claimed = ledger.book.claim_page()
+        if claimed is None:
             return None
-        fan_out, now = ledger.book.fan_out(row.fan_out), self._clock()
+        (row, fan_out), now = claimed, self._clock()
         ids = json.loads(row.product_ids)
         members = ledger.book.members(ids, self._drafter.planning.variant)
         verdicts = judge(members, running, self._drafter, ledger)
