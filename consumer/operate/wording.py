@@ -7,6 +7,7 @@ from typing import Any
 
 from consumer.events import Product, Promo
 from consumer.planner.configured import prompts_of, rules_of
+from consumer.planner.drafts import judged
 from consumer.planner.prompting.lint import Finding
 from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
@@ -28,7 +29,7 @@ class Wording:
 
     def product(self, product: Product) -> tuple[Finding, ...]:
         """Findings in the product's prompt and captions. The prompt is that for words alone, which says most."""
-        return self.rules.words(self.prompts.compose(product), product.category)
+        return judged(self.rules, self.prompts.compose(product), product.category)
 
     def refused(self, name: str, values: Iterable[dict[str, Any]]) -> list[str]:
         """A line for each decoded event of schema ``name`` that the planner would refuse for its words."""

@@ -12,9 +12,10 @@ from consumer.planner import payload
 from consumer.planner.book import Member
 from consumer.planner.promotions import Running
 from consumer.planner.prompting.lint import Finding, Linter
+from consumer.planner.prompts import Composed
 from consumer.planner.recipes import Planning, mode_of, recipe_of
 from consumer.planner.refusals import REFUSED, RefusedError, name_of
-from consumer.planner.words import Composer
+from consumer.planner.words import Composer, Words
 from model.recipe import Digests, Recipe
 
 
@@ -56,7 +57,7 @@ class Drafter:
         recipe = recipe_of(product, words, self.planning, promo)
         captions = () if self.planning.engine.captions else words.captions
         # A promotion's words were judged when it came in.
-        findings = self.rules.words(words, product.category) if self.rules else ()
+        findings = judged(self.rules, words, product.category) if self.rules else ()
         refused = self.rules.refusing(findings) if self.rules and findings else ()
         digests = name_of(refused) if refused else recipe.digests
         hold = self.on_demand and product.tier is Tier.LONG_TAIL and not refused
@@ -70,3 +71,9 @@ class Drafter:
         if draft.refused and (member.work != REFUSED or member.recipe_digest != draft.digests.clip):
             raise RefusedError(draft.refused)
         return draft
+
+
+def judged(rules: Linter, words: Words, category: str) -> tuple[Finding, ...]:
+    """What the rules say of composed words. A template's own are not looked at where they are known to be clean."""
+    spoken = words.spoken if isinstance(words, Composed) else (words.prompt,)
+    return rules.words(words.captions, spoken, category)

@@ -57,6 +57,8 @@ class Composed:
     version: str
     locale: str
     """Locale of the prompt's template: the product's own, its language's, or English."""
+    spoken: tuple[str, ...] = ()
+    """What of the prompt is not a built-in template's: the record's words in it, or all of it."""
 
 
 class Prompts:
@@ -115,15 +117,20 @@ class Prompts:
             "motion": block.function(subject) or block.motions[motion],
             "style": block.style[style],
         }
+        own: dict[str, str] = {}
         if mode == "text":
-            values |= _fields(product, mark, block.tongue, subject, points_clean)
+            own = _fields(product, mark, block.tongue, subject, points_clean)
+            values |= own
+        prompt = library.render(block.text if mode == "text" else block.image, values)
         return Composed(
-            prompt=library.render(block.text if mode == "text" else block.image, values),
+            prompt=prompt,
             negative_prompt=block.negative,
             captions=captions,
             template=category.name,
             version=category.version,
             locale=block.locale,
+            # Built-in templates are proved to say nothing that needs to be judged.
+            spoken=tuple(filter(None, own.values())) if category.built_in else (prompt,),
         )
 
     def _spoken(self, product: Product, name: str, points: list[str]) -> tuple[Product, str, list[str]]:

@@ -31,8 +31,8 @@ TRADITIONAL_OF = {new: "".join(old for old, other in SIMPLIFIED.items() if other
 
 # What needs no compatibility form, or has one that is a gap too; anything else takes the slow way.
 _ODD = re.compile("[^\x00-\x7f\u4e00-\u9fff\u3001-\u3011\u2013-\u2017\u201c\u201d\u2026·×～，。！？；：（）￥、]")
-# A letter of that kind, or something odd that may turn out to be one.
-_LATIN = re.compile(f"[A-Za-z#%]|{_ODD.pattern}")
+# Two letters of that kind (units have one), or something odd that may turn out to be one.
+_LATIN = re.compile(f"[A-Za-z][^A-Za-z]*[A-Za-z]|#|{_ODD.pattern}")
 _TRADITIONAL = re.compile(f"[{re.escape(''.join(sorted(set(SIMPLIFIED))))}]")
 _GAP = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"\s+")
@@ -42,7 +42,7 @@ _NOTHING = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
-_BROKEN = re.compile(r"[!-/:-@\[-`{-~](?=[A-Za-z0-9])")
+_BROKEN = re.compile(r"[!-/:-@\[-`{-~](?=[A-Za-z])")
 _SPELT = re.compile(r" [a-z0-9] +[a-z0-9] +[a-z0-9](?= )")
 _LETTERS = re.compile(r"(?<= )[a-z0-9](?: [a-z0-9])+(?= )")
 _LETTERS_RUN = re.compile(r"(?<= )[a-z0-9](?: [a-z0-9]){2,}(?= )")
@@ -93,7 +93,7 @@ def touching(text: str) -> bool:
 
 
 def has_latin(text: str) -> bool:
-    """False where ``ascii_of`` has no letter and none of the kept signs."""
+    """False where ``ascii_of`` has less than two letters, and no number sign: no word."""
     return text.isascii() or _LATIN.search(text) is not None
 
 

@@ -98,6 +98,7 @@ class Category:
     aliases: tuple[str, ...]
     blocks: Mapping[str, Block]
     file: Path
+    built_in: bool = False
 
     def block(self, locale: str) -> Block:
         """Exact locale, else the first of its language, else English, else the first there is."""
@@ -199,7 +200,7 @@ def _category(environment: ImmutableSandboxedEnvironment, file: Path) -> Categor
         _prove(f"locales.{tag}", block, problems)
     if problems:
         raise TemplateError(file, problems)
-    return Category(parsed.category, parsed.version, parsed.aliases, blocks, file)
+    return Category(parsed.category, parsed.version, parsed.aliases, blocks, file, file.parent == BUILT_IN)
 
 
 def _block(

@@ -16,7 +16,6 @@ from consumer.events import Creative, Promo
 from consumer.planner.prompting import folding, library
 from consumer.planner.prompting.matching import Matcher
 from consumer.planner.prompting.rulebook import Rule, Rulebook, RuleError, RuleFile, Severity, merged, read
-from consumer.planner.words import Words
 
 BUILT_IN = Path(__file__).parent / "rules"
 QUOTED = 60
@@ -158,21 +157,21 @@ class Linter:
         """Whether nobody approved it."""
         return not self._approved or (finding.rule, folding.dense(finding.text)) not in self._approved
 
-    def words(self, words: Words, category: str) -> tuple[Finding, ...]:
-        """Findings in what the model is told and in what is drawn: the prompt, the title and the selling points.
-
-        The template's own words are proved by tests; they are looked at because the record's stand among them.
-        """
+    def words(self, captions: Sequence[str], spoken: Sequence[str], category: str) -> tuple[Finding, ...]:
+        """Findings in what is drawn, title first, and in what the model is told of the record."""
         matcher = self._matcher_of(category)
+        drawn_text = "\n".join(captions)
+        lower = drawn_text.lower()
+        spoken = [text for text in spoken if text.lower() not in lower]
         # One look at all of them together; nearly always it is the only one.
-        if not matcher.may("\n".join((words.prompt, *words.captions))):
+        if not matcher.may("\n".join((drawn_text, *spoken))):
             return ()
-        title, *points = words.captions or ("",)
+        title, *points = captions or ("",)
         named = [("title", title), *((f"point {number}", point) for number, point in enumerate(points, 1))]
         drawn = list(self._found(named, category))
-        # The prompt is made of the same words: what is told of them, or approved, is not told again.
+        # Prompts are made of the same words: what is told of a caption, or approved in it, is not told again.
         known = {finding.rule for finding in drawn}
-        asked = [f for f in self._found([("prompt", words.prompt)], category) if f.rule not in known]
+        asked = [f for f in self._found((("prompt", text) for text in spoken), category) if f.rule not in known]
         return tuple(filter(self._stands, (*asked, *drawn)))
 
     def promo(self, promo: Promo) -> tuple[Finding, ...]:

@@ -182,18 +182,27 @@ class _Spaced:
                 folded = tuple(map(_words, pattern.needs))
                 hints.update(need.strip() for need in folded)
                 self._patterns.append((rule, re.compile(pattern.regex), folded))
-        self._hint = re.compile(f" {tree(words | hints)}(?= )") if rules else None
+        hints |= words
+        self._hint = re.compile(f" {tree(hints)}(?= )") if rules else None
+        # Without one of these no phrase is in a text: the longest word of each, and each written as one.
+        self._telling = frozenset(max(hint.split(), key=len) for hint in hints) | {
+            hint.replace(" ", "") for hint in hints
+        }
         self._bounded = re.compile(f" ({tree(words)})(?= )") if words else None
         self._inside = re.compile(f"({tree(words)})") if words else None
 
     def may(self, text: str) -> bool:
-        if self._hint is None or not folding.has_latin(text):
+        if not folding.has_latin(text):
             return False
         plain = folding.ascii_of(text)
         first = folding.apart(plain)
-        if self._hint.search(first) or folding.is_spelt(first):
+        if self._tells(first) or "#" in plain or folding.is_spelt(first):
             return True
-        return folding.is_broken(plain) and self._hint.search(folding.together(plain)) is not None
+        return folding.is_broken(plain) and self._tells(folding.together(plain))
+
+    def _tells(self, line: str) -> bool:
+        # The set says no faster than the expression can; what it says yes to, the expression looks at.
+        return self._hint is not None and not self._telling.isdisjoint(line.split()) and bool(self._hint.search(line))
 
     def find(self, text: str) -> Iterator[Match]:
         plain = folding.ascii_of(text)

@@ -10,9 +10,11 @@ import pytest
 
 from consumer.events import Creative, EndCardCreative, EventError, Promo, RibbonCreative, Scope
 from consumer.planner.drafts import Drafter
+from consumer.planner.drafts import judged as judged_by
 from consumer.planner.page import cause_of
 from consumer.planner.promotions import Running
 from consumer.planner.prompting import lint
+from consumer.planner.prompting.library import BUILT_IN
 from consumer.planner.prompting.lint import Linter
 from consumer.planner.prompting.rulebook import Severity
 from consumer.planner.prompts import Prompts
@@ -27,7 +29,7 @@ LINTER = Linter(lint.load())
 def judged(**fields: Any) -> list[tuple[str, str]]:
     """Field and rule of each finding in a product's words."""
     item = product(**fields)
-    return [(finding.field, finding.rule) for finding in LINTER.words(PROMPTS.compose(item), item.category)]
+    return [(finding.field, finding.rule) for finding in judged_by(LINTER, PROMPTS.compose(item), item.category)]
 
 
 def promo(creative: Creative, status: Literal["ACTIVE", "ENDED"] = "ACTIVE") -> Promo:
@@ -76,7 +78,7 @@ def test_an_approved_title_is_approved_in_the_prompt_too(tmp_path: Path) -> None
     linter = Linter(lint.load(file))
     for name, rules in (("Unrivalled Kettle", []), ("Unrivalled Kettle II", ["en-unrivalled"])):
         words = PROMPTS.compose(product(name=name))
-        assert [finding.rule for finding in linter.words(words, "appliances")] == rules
+        assert [finding.rule for finding in judged_by(linter, words, "appliances")] == rules
 
 
 @pytest.mark.parametrize(("policy", "refused"), [("hold", ["block", "review"]), ("make", ["block"])])
@@ -141,7 +143,7 @@ def test_a_draft_of_refused_words_has_a_name_of_its_own() -> None:
 def test_a_rejection_carries_what_a_shop_must_mend() -> None:
     """Rule, text, basis and suggestion in its reasons; the version of the rules; no render was tried."""
     item = product(name="最佳水壶", locale="zh-CN")
-    findings = LINTER.words(PROMPTS.compose(item), item.category)
+    findings = judged_by(LINTER, PROMPTS.compose(item), item.category)
     draft = Drafter(PROMPTS, planning(), rules=LINTER).draft(item, Running())
     event = rejection(
         "sku-1",
@@ -158,3 +160,19 @@ def test_a_rejection_carries_what_a_shop_must_mend() -> None:
         assert part in reason.message
     assert (event.attempts, event.revision, event.inspection_policy) == (0, 7, LINTER.version)
     assert findings[0].severity is Severity.BLOCK
+
+
+def test_phrases_of_ones_own_templates_are_judged_with_the_record(tmp_path: Path) -> None:
+    """Built-in ones are proved clean; what an operator writes is looked at in every prompt."""
+    file = tmp_path / "home.yaml"
+    built_in = (BUILT_IN / "home.yaml").read_text(encoding="utf-8")
+    file.write_text(
+        built_in.replace("soft daylight fills the room", "the world's best light")
+        .replace("warm morning sun slants in", "the world's best light")
+        .replace("the pattern of the window falls lightly on the wall", "the world's best light"),
+        encoding="utf-8",
+    )
+    item = product(category="home", name="Plain mug")
+    for prompts, rules in ((PROMPTS, set()), (Prompts.load(tmp_path), {"en-best", "en-best-in-world"})):
+        words = prompts.compose(item)
+        assert {finding.rule for finding in judged_by(LINTER, words, "home")} == rules
