@@ -79,6 +79,11 @@ acceptance: export PYTHONDONTWRITEBYTECODE :=
 acceptance: $(STAMP)dev ## The same laws at full size, for an hour: 1,000 products, 20 kills a role, a burst of promotions
 	@$(SERVED) run -- $(BIN)/pytest tests/acceptance
 
+.PHONY: faults
+faults: export PYTHONDONTWRITEBYTECODE :=
+faults: $(STAMP)dev ## The table of faults, on real services; prints it and keeps tests/faults/README.md
+	@$(BIN)/python -m tests.services run -- $(BIN)/pytest -p tests.faults.table $$(grep -rl --include='test_*.py' 'def test_fault_' tests)
+
 .PHONY: unit
 unit: $(STAMP)dev ## The fast tests, which need no service
 	@$(BIN)/pytest tests/unit

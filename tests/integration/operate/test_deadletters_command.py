@@ -141,7 +141,7 @@ def test_dropping_hides_a_letter_and_publishes_nothing(place: Place) -> None:
     assert skureel("deadletters", "list").out == "0 dead letters\n"
 
 
-def test_poison_that_is_replayed_does_not_loop(place: Place) -> None:
+def test_fault_25_poison_that_is_replayed_does_not_loop(place: Place) -> None:
     """The count rises with every failure; at the limit it is published no more, unless somebody insists."""
     for count in range(3):
         place.fail(b"poison", replays=count)

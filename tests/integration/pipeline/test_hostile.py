@@ -102,7 +102,9 @@ def counts(process: Process) -> tuple[float, float, float]:
 
 
 @pytest.mark.timeout(600)
-def test_every_malformed_or_hostile_record_has_an_end_and_the_process_stays_up(world: Callable[..., World]) -> None:
+def test_fault_18_every_malformed_or_hostile_record_has_an_end_and_the_process_stays_up(
+    world: Callable[..., World],
+) -> None:
     """Counted from the outside: records in = requests + dead letters + skips, every request ends, keys stay inside."""
     here = world(engine="storyboard", size="320x240", seconds=1.0)
     lines = [*malformed(), *hostile()]

@@ -75,7 +75,7 @@ def test_an_engine_that_cannot_load_ends_the_process_with_its_reason(world: Make
     assert "no such checkpoint" in said
 
 
-def test_a_stopped_service_drains_commits_and_leaves_and_a_new_one_goes_on(world: Make) -> None:
+def test_fault_04_a_stopped_service_drains_commits_and_leaves_and_a_new_one_goes_on(world: Make) -> None:
     """SIGTERM in the middle of the work: exit 0, nothing lost, nothing twice."""
     here = world(extra={"SKUREEL_TEST_ENGINE_SECONDS": "0.1"})
     with running(here) as first:
@@ -166,7 +166,7 @@ def test_kip_848_and_at_least_once_work_too(world: Make) -> None:
         reader.close()
 
 
-def test_a_hung_engine_is_killed_and_its_clip_is_made_all_the_same(world: Make) -> None:
+def test_fault_09_a_hung_engine_is_killed_and_its_clip_is_made_all_the_same(world: Make) -> None:
     """With a process of its own: polling never stops, the clip is tried again, and one announcement comes of it."""
     file = {"SKUREEL_TEST_HANG_FILE": "hung", "SKUREEL_ENGINE__ON_HANG": "restart", "SKUREEL_ENGINE__HANG_AFTER": "1"}
     here = world(engine="tests.engines:hangs_once", extra=file)

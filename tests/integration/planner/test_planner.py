@@ -172,7 +172,7 @@ def test_created_and_retired_in_one_batch_needs_no_clip(world: World) -> None:
     assert world.planner.handle([first]).outputs == []
 
 
-def test_redelivered_records_change_nothing(world: World) -> None:
+def test_fault_20_redelivered_records_change_nothing(world: World) -> None:
     """A whole life (created, retired, created) read again from the start leads to no request and no new plan."""
     world.put(product(revision=1))
     world.run()
@@ -218,7 +218,7 @@ BAD: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("stage", "message", "spoil"), BAD, ids=[message for _, message, _ in BAD])
-def test_what_cannot_be_read_is_dead_lettered_and_the_rest_goes_on(
+def test_fault_15_what_cannot_be_read_is_dead_lettered_and_the_rest_goes_on(
     world: World, stage: str, message: str, spoil: Any
 ) -> None:
     """Raw bytes, key, headers and reason; the products around it are planned."""

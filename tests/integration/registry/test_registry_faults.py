@@ -39,7 +39,7 @@ def framed(number: int = 1, schema: Any = None) -> bytes:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_wrong_answer_is_an_outage_and_ends(server: RegistryServer, fault: Fault) -> None:
+def test_fault_16_a_wrong_answer_is_an_outage_and_ends(server: RegistryServer, fault: Fault) -> None:
     """Reading and writing both wait while a registry answers wrongly, and go on when it is well."""
     codec = codec_for(server)
     server.fault = fault
@@ -52,7 +52,7 @@ def test_a_wrong_answer_is_an_outage_and_ends(server: RegistryServer, fault: Fau
     assert codec.decode(TOPIC, *codec.encode(TOPIC, product())) == product()
 
 
-def test_a_slow_registry_is_an_outage_and_ends(server: RegistryServer) -> None:
+def test_fault_16_a_slow_registry_is_an_outage_and_ends(server: RegistryServer) -> None:
     """The time-out bounds the wait."""
     codec = codec_for(server)
     server.fault = "slow"
@@ -63,7 +63,7 @@ def test_a_slow_registry_is_an_outage_and_ends(server: RegistryServer) -> None:
     assert codec.decode(TOPIC, framed()) == product()
 
 
-def test_a_registry_that_is_down_is_an_outage_and_ends(server: RegistryServer) -> None:
+def test_fault_16_a_registry_that_is_down_is_an_outage_and_ends(server: RegistryServer) -> None:
     """Nobody listening, then somebody again."""
     codec = codec_for(server)
     server.stop()

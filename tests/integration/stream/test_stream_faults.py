@@ -92,7 +92,7 @@ def echo(target: str, metrics: Metrics, group: str) -> BatchWorker:
 
 
 @pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction"])
-def test_a_kill_inside_a_transaction_leaves_no_trace(kafka: KafkaAddress, topics: Topics, step: str) -> None:
+def test_fault_03_a_kill_inside_a_transaction_leaves_no_trace(kafka: KafkaAddress, topics: Topics, step: str) -> None:
     """Killed with its outputs written but not committed: a reader sees none, and after the restart each once."""
     real = topics("in", "out", partitions=2)
     source, target = real["in"], real["out"]
@@ -109,7 +109,7 @@ def test_a_kill_inside_a_transaction_leaves_no_trace(kafka: KafkaAddress, topics
     assert len(read(kafka.bootstrap, target, committed=False)) > 200
 
 
-def test_a_frozen_member_that_wakes_up_writes_nothing_twice(kafka: KafkaAddress, topics: Topics) -> None:
+def test_fault_05_a_frozen_member_that_wakes_up_writes_nothing_twice(kafka: KafkaAddress, topics: Topics) -> None:
     """A zombie under its own name, frozen in mid-transaction and woken when another has done its work, is fenced."""
     real = topics("in", "out", partitions=2)
     source, target = real["in"], real["out"]
@@ -160,7 +160,7 @@ def test_at_least_once_loses_nothing_to_a_kill(kafka: KafkaAddress, topics: Topi
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
-def test_a_broker_that_dies_and_returns_costs_time_only(own_kafka: Kafka, delivery: str) -> None:
+def test_fault_11_a_broker_that_dies_and_returns_costs_time_only(own_kafka: Kafka, delivery: str) -> None:
     """Through restarts of the broker under load, in order and by a kill, nothing is lost, and exactly once holds."""
     own_kafka.create_topics({"in": 2, "out": 2})
     metrics = Metrics()
@@ -182,7 +182,7 @@ def test_a_broker_that_dies_and_returns_costs_time_only(own_kafka: Kafka, delive
     assert (seen if delivery == "exactly_once" else sorted(set(seen))) == list(range(2_500))
 
 
-def test_a_broker_that_freezes_in_a_transaction_is_waited_for(own_kafka: Kafka) -> None:
+def test_fault_12_a_broker_that_freezes_in_a_transaction_is_waited_for(own_kafka: Kafka) -> None:
     """A commit whose answer does not come has an unknown outcome: the group is asked, and nothing doubles."""
     own_kafka.create_topics({"in": 1, "out": 1})
     metrics = Metrics()

@@ -92,7 +92,7 @@ def test_results_in_any_order_commit_in_order(kafka: KafkaAddress, topics: Topic
     ("protocol", "delivery"),
     [("classic", "exactly_once"), ("consumer", "exactly_once"), ("classic", "at_least_once")],
 )
-def test_a_second_member_loses_nothing_and_doubles_nothing(
+def test_fault_06_a_second_member_loses_nothing_and_doubles_nothing(
     kafka: KafkaAddress, topics: Topics, protocol: str, delivery: str
 ) -> None:
     """While a group grows and shrinks under load, every record is written, and exactly once where promised."""
@@ -123,7 +123,9 @@ def test_a_second_member_loses_nothing_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_returns_after_a_revocation_is_worked_anew(kafka: KafkaAddress, topics: Topics, protocol: str) -> None:
+def test_fault_07_what_returns_after_a_revocation_is_worked_anew(
+    kafka: KafkaAddress, topics: Topics, protocol: str
+) -> None:
     """A result that was under way when its partition left is discarded, even when the partition came back."""
     real = topics("in", "out", partitions=2)
     source, target = real["in"], real["out"]
@@ -155,7 +157,7 @@ def test_what_returns_after_a_revocation_is_worked_anew(kafka: KafkaAddress, top
     assert numbers(read(kafka.bootstrap, target)) == [0, 1]
 
 
-def test_a_group_of_results_dissolves_with_one_of_its_partitions(kafka: KafkaAddress, topics: Topics) -> None:
+def test_fault_30_a_group_of_results_dissolves_with_one_of_its_partitions(kafka: KafkaAddress, topics: Topics) -> None:
     """A batch over two partitions of which one leaves: no outputs, no offsets commit; the part that stays is redone."""
     real = topics("in", "out", partitions=2)
     source, target = real["in"], real["out"]
@@ -219,7 +221,7 @@ def test_abandoning_commits_nothing_more(kafka: KafkaAddress, topics: Topics) ->
         wait_for(loop, lambda: len(again.leases) == 2)
 
 
-def test_a_slow_worker_is_not_expelled(kafka: KafkaAddress, topics: Topics) -> None:
+def test_fault_08_a_slow_worker_is_not_expelled(kafka: KafkaAddress, topics: Topics) -> None:
     """Work that takes longer than max.poll.interval.ms costs nothing: polling never stops. Meanwhile it is paused."""
     real, metrics = topics("in", "out", partitions=1), Metrics()
     source, target = real["in"], real["out"]
@@ -243,7 +245,7 @@ def test_a_slow_worker_is_not_expelled(kafka: KafkaAddress, topics: Topics) -> N
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
-def test_an_output_too_large_becomes_a_dead_letter(kafka: KafkaAddress, topics: Topics, delivery: str) -> None:
+def test_fault_28_an_output_too_large_becomes_a_dead_letter(kafka: KafkaAddress, topics: Topics, delivery: str) -> None:
     """The broker's refusal is final: the record is dead-lettered with the reason, its neighbours commit."""
     real, metrics = topics("in", "out", partitions=1), Metrics()
     source, target = real["in"], real["out"]
@@ -302,7 +304,9 @@ def test_a_worker_that_breaks_stops_the_loop(kafka: KafkaAddress, topics: Topics
 
 
 @pytest.mark.parametrize("policy", ["error", "earliest"])
-def test_an_offset_deleted_by_retention_follows_the_policy(kafka: KafkaAddress, topics: Topics, policy: str) -> None:
+def test_fault_27_an_offset_deleted_by_retention_follows_the_policy(
+    kafka: KafkaAddress, topics: Topics, policy: str
+) -> None:
     """Records that went unread are an error, unless it was said that the rest is good enough."""
     real, metrics = topics("in", "out", partitions=1), Metrics()
     source, target = real["in"], real["out"]
@@ -348,7 +352,7 @@ def test_stopping_before_the_broker_answers_is_no_error() -> None:
     assert loop.status().state is State.STOPPED
 
 
-def test_partitions_added_while_running_are_read(kafka: KafkaAddress, topics: Topics) -> None:
+def test_fault_29_partitions_added_while_running_are_read(kafka: KafkaAddress, topics: Topics) -> None:
     """A topic that grows is read whole, from the first record of its new partitions."""
     real, metrics = topics("in", "out", partitions=1), Metrics()
     source, target = real["in"], real["out"]

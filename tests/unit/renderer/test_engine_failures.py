@@ -117,7 +117,7 @@ def test_what_never_will_is_given_up_at_once(bench: Make) -> None:
     assert one.metrics.value(m.ENGINE_FAILURES, engine="test", reason="refused") == 1
 
 
-def test_a_second_try_is_made_alone(bench: Make) -> None:
+def test_fault_10_a_second_try_is_made_alone(bench: Make) -> None:
     """Alone a shot has all the memory there is, and takes no other with it."""
 
     class Crowded(Gate):

@@ -83,7 +83,7 @@ def test_the_same_record_again_is_announced_again_word_for_word_and_not_rendered
     assert second.engine.rendered == []
 
 
-def test_the_same_revision_from_another_record_is_skipped(bench: Make) -> None:
+def test_fault_20_the_same_revision_from_another_record_is_skipped(bench: Make) -> None:
     """Published twice upstream: one announcement is enough."""
     one = bench()
     one.send(request(), 0)
@@ -93,7 +93,7 @@ def test_the_same_revision_from_another_record_is_skipped(bench: Make) -> None:
     assert one.metrics.value(m.SKIPS, role="renderer", reason="duplicate") == 1
 
 
-def test_a_stale_revision_never_replaces_a_newer_clip(bench: Make, store: FilesStore) -> None:
+def test_fault_22_a_stale_revision_never_replaces_a_newer_clip(bench: Make, store: FilesStore) -> None:
     """An older request that comes late changes neither alias nor stream."""
     one = bench()
     one.send(request(revision=2, made_of=recipe(seed=2)), 0)
@@ -356,7 +356,7 @@ class Flaky(FilesStore):
         return super().get(key)
 
 
-def test_an_outage_of_the_store_is_waited_for_and_costs_nothing(bench: Make, store: FilesStore) -> None:
+def test_fault_19_an_outage_of_the_store_is_waited_for_and_costs_nothing(bench: Make, store: FilesStore) -> None:
     """Nothing is dead-lettered; the clip comes when the store is back."""
     flaky = type("Out", (Flaky,), {"outages": 3})(store.root)
     one = bench(TestEngine())
@@ -371,7 +371,7 @@ def test_an_outage_of_the_store_is_waited_for_and_costs_nothing(bench: Make, sto
         two.renderer.close()
 
 
-def test_a_store_that_says_no_stops_the_loop(store: FilesStore) -> None:
+def test_fault_19_a_store_that_says_no_stops_the_loop(store: FilesStore) -> None:
     """A missing bucket or a wrong key is the operator's to mend; records wait meanwhile."""
     refusing = type("No", (Flaky,), {"outages": 1, "error": StoreError})(store.root)
     one = Bench(refusing, TestEngine())
@@ -451,7 +451,7 @@ def test_revoked_partitions_are_not_begun_and_others_go_on(bench: Make) -> None:
     assert len(one.engine.rendered) == 2
 
 
-def test_a_superseded_request_is_counted_and_committed_without_work(bench: Make) -> None:
+def test_fault_21_a_superseded_request_is_counted_and_committed_without_work(bench: Make) -> None:
     """Fifty changes of one product while its clip renders cost one more render, not fifty."""
     go, begun = threading.Event(), threading.Event()
 

@@ -339,7 +339,7 @@ def test_losing_producer_after_producer_is_an_error(scene: Scene) -> None:
     assert "'i'" in str(error)
 
 
-def test_a_call_that_hangs_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_a_call_that_hangs_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The watchdog leaves thread and producer behind; the next asks the group, and what the first says late is void."""
     monkeypatch.setattr(transaction, "HANG", 0.05)
     begun, wake = threading.Event(), threading.Event()

@@ -72,7 +72,7 @@ def read(writer: Any, reader: Any, datum: Any) -> Any:
         ("string", {"type": "string", "logicalType": "uuid"}, str(UUID(int=5)), UUID(int=5)),
     ],
 )
-def test_values_read_as_the_reader_means_them(writer: Any, reader: Any, datum: Any, meant: Any) -> None:
+def test_fault_17_values_read_as_the_reader_means_them(writer: Any, reader: Any, datum: Any, meant: Any) -> None:
     """Logical types, promotions and union branches, each where only one side has it."""
     value = read(writer, reader, datum)
     assert (value, type(value)) == (meant, type(meant))
@@ -122,7 +122,7 @@ def test_a_value_that_the_reader_cannot_hold_is_refused_alone(writer: Any, reade
         ([enum("E", "A"), "string"], ["bytes", enum("E", "A")], "two branches that read as str"),
     ],
 )
-def test_a_schema_no_value_of_which_can_be_read_is_refused(writer: Any, reader: Any, said: str) -> None:
+def test_fault_17_a_schema_no_value_of_which_can_be_read_is_refused(writer: Any, reader: Any, said: str) -> None:
     """Before any value, with the path."""
     parsed: list[Any] = [parse_schema(copy.deepcopy(record(kind))) for kind in (writer, reader)]
     with pytest.raises(ResolutionError, match=said):
