@@ -54,7 +54,10 @@ def gpu_seconds(chosen: Settings, clips: int) -> float | None:
 def facts(summary: Summary) -> list[Fact]:
     """The promotions in a few figures, for the page."""
     second = summary.second
-    work = [Fact(figure=f"{step.work_seconds:.1f} s", meaning=f"{step.name}: {said(step)}") for step in second.began]
+    work = [
+        Fact(figure=f"{step.work_seconds:.1f} s", meaning=f"of work, {step.name}: {said(step)}")
+        for step in second.began
+    ]
     again = "of engine time to render the changed clips again instead, as measured on this machine"
     back = f"products show their earlier clips again after both ended: {_nothing(second.ended)}"
     return [
