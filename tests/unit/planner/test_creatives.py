@@ -142,3 +142,14 @@ def test_a_phrase_is_a_guest_in_the_prompt(text: str) -> None:
 
 
 PROMPTS = Prompts.load()
+
+
+def test_a_promos_dressing_is_made_once_a_locale_and_never_mistaken_for_anothers() -> None:
+    """The same object for every product; another creative has its own, equal or not, though the first one is gone."""
+    plain = planning().dressing
+    one = Creative(ribbon=RibbonCreative(text={"en": "one"}))
+    assert dressed(plain, one, "en") is dressed(plain, one, "en")
+    for number in range(100):  # each may lie where the one before lay in memory
+        ribbon = dressed(plain, Creative(ribbon=RibbonCreative(text={"en": f"{number}"})), "en").overlays.ribbon
+        assert ribbon is not None
+        assert ribbon.text == f"{number}"
