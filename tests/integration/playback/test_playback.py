@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from model.colour import Planar
 from model.encode import frames_of
 from model.verify import verify
 from tests.integration.playback.clips import CLIPS, FPS, Clip
-from tests.integration.playback.player import Played, Player, player
+from tests.integration.playback.player import Played, Player, Seen, player
 from tests.services.chromium import Chromium
 
 RATES = (2.5, 1.5, 1.0, 0.5)
@@ -38,6 +39,17 @@ def screen(chromium: Chromium) -> Iterator[Player]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def walked(screen: Player) -> Callable[[Clip], list[Seen]]:
+    """What the browser shows of each picture of a clip, one by one from the first to the last; gone through once."""
+
+    @functools.cache
+    def walk(name: str, frames: int) -> list[Seen]:
+        return screen.look(name, range(frames), FPS)
+
+    return lambda clip: walk(clip.name, clip.recipe.frames)
+
+
 every_clip = pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
 
 
@@ -53,14 +65,18 @@ def luma(picture: Planar) -> Planar:
 
 
 def played_whole(screen: Player, clip: Clip) -> Played:
-    """The first play in which every picture was shown, else the last."""
+    """The first play in which every picture was decoded once and shown, else the last."""
     for rate in RATES:
         played = screen.play(clip.name, rate=rate)
         assert (played.error, played.ended, played.corrupted) == (None, True, 0)
-        assert played.total == clip.recipe.frames, played
-        if played.dropped == 0:
+        if counts(played) == (clip.recipe.frames, 0, clip.recipe.frames):
             break
     return played
+
+
+def counts(played: Played) -> tuple[int, int, int]:
+    """Pictures decoded, dropped and presented. A machine that is far too late decodes some twice."""
+    return played.total, played.dropped, played.presented
 
 
 @every_clip
@@ -71,7 +87,7 @@ def test_a_promoted_clip_plays_from_start_to_end(screen: Player, clip: Clip) -> 
     assert (played.width, played.height) == (overlays.width, overlays.height)
     assert played.duration == pytest.approx(clip.recipe.duration, abs=1e-3)
     assert played.position == pytest.approx(clip.recipe.duration, abs=1e-3)
-    assert (played.dropped, played.presented) == (0, clip.recipe.frames)
+    assert counts(played) == (clip.recipe.frames, 0, clip.recipe.frames)
     # Where callbacks came late they were left out, but never went back, and the last picture stayed.
     assert played.shown == sorted(played.shown)
     assert played.shown[-1] == pytest.approx((clip.recipe.frames - 1) / FPS, abs=1e-3)
@@ -94,9 +110,10 @@ def test_seeking_shows_the_very_pictures_of_our_decoder(screen: Player, clip: Cl
 
 
 @every_clip
-def test_every_picture_can_be_shown(screen: Player, clip: Clip) -> None:
+def test_every_picture_can_be_shown(walked: Callable[[Clip], list[Seen]], clip: Clip) -> None:
     """Gone through one by one from the first to the last, every picture is the one our decoder gives, bit for bit."""
-    seen = screen.look(clip.name, range(clip.recipe.frames), FPS)
+    seen = walked(clip)
+    assert len(seen) == clip.recipe.frames
     wrong = [frame for frame, shown in enumerate(seen) if not (shown.planes == clip.frames[frame]).all()]
     assert wrong == []
 
@@ -125,12 +142,12 @@ def test_what_plays_passes_verification(clip: Clip) -> None:
 
 
 @pytest.mark.parametrize("clip", [clip for clip in CLIPS if clip.card_frames], ids=lambda clip: clip.name)
-def test_the_seam_is_a_clean_cut(screen: Player, clip: Clip) -> None:
+def test_the_seam_is_a_clean_cut(walked: Callable[[Clip], list[Seen]], clip: Clip) -> None:
     """What the browser shows last before the seam is the body's last picture, and what it shows first after it is the
     card's first: neither has anything of the other, and every picture of the card is as it was drawn.
     """
     seam, cards = clip.recipe.scene.frames, clip.card_frames
-    before, *after = screen.look(clip.name, range(seam - 1, clip.recipe.frames), FPS)
+    before, *after = walked(clip)[seam - 1 :]
     free = clip.untouched()
     assert decibels(luma(before.planes)[free], luma(clip.base_frames[-1])[free]) >= ENCODER_DB
     assert all(decibels(shown.planes, card) >= ENCODER_DB for shown, card in zip(after, cards, strict=True))
