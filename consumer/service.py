@@ -66,6 +66,8 @@ from consumer.wiring import (
     topics_read,
 )
 from model.engine import Engine, EngineError
+from model.inspect import PolicyError
+from model.inspect.judges import JudgeError
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +97,8 @@ _CONFIGURATION = (
     NotADirectoryError,
     StoreError,
     EngineError,
+    PolicyError,
+    JudgeError,
     PlanningError,
     PortError,
     CatalogError,

@@ -51,6 +51,8 @@ class Lineage:
     engine_seconds: float
     work: Work
     attempts: int = 1
+    not_inspected: Mapping[str, str] = field(default_factory=dict)
+    """Checks that the policy asks for and that did not run, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class VideoReady:
         if self.lineage:
             values["lineage"] = flat(self.lineage) | {
                 "scores": dict(self.lineage.scores),
+                "not_inspected": dict(self.lineage.not_inspected),
                 "work": self.lineage.work.value,
             }
         return values
@@ -130,6 +133,7 @@ class VideoRejected:
     base_digest: str | None = None
     quarantine_key: str | None = None
     inspection_policy: str | None = None
+    not_inspected: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_avro(cls, record: Avro) -> VideoRejected:
@@ -145,4 +149,5 @@ class VideoRejected:
         values["cause"] = self.cause.to_avro()
         values["reasons"] = [{"check": r.check, "message": r.message} for r in self.reasons]
         values["scores"] = dict(self.scores)
+        values["not_inspected"] = dict(self.not_inspected)
         return values

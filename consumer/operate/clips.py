@@ -21,6 +21,10 @@ LEFT_OUT = ("labels",)
 """Checks that need more than the file: who made it, and whether a model did. ``skureel verify`` looks at labels."""
 
 
+STILL = 1.5
+"""Levels by which a still picture changes at most when it is encoded: key frames renew it, then it drifts."""
+
+
 class ClipFileError(Exception):
     """Raised when a file, or what lies beside it, cannot be read; the message names it."""
 
@@ -52,7 +56,7 @@ def look(path: Path, inspector: Inspector, wanted: Wanted) -> Looked:
         data = path.read_bytes()
     except OSError as error:
         raise ClipFileError(f"{path}: {error.strerror or error}") from error
-    inspector = inspector.without(*LEFT_OUT)
+    inspector = _for_files(inspector)
     try:
         seen = probe(data)
         recipe = _recipe(seen, wanted)
@@ -66,6 +70,11 @@ def look(path: Path, inspector: Inspector, wanted: Wanted) -> Looked:
     _, height, width, _ = shown.shape
     scene = replace(recipe.scene, frames=len(shown), width=width, height=height)
     return Looked(path=path, report=inspector.frames(shown, scene, wanted.expected) + report, probe=seen, frames=frames)
+
+
+def _for_files(inspector: Inspector) -> Inspector:
+    policy = replace(inspector.policy, still=max(inspector.policy.still, STILL))
+    return replace(inspector, policy=policy).without(*LEFT_OUT)
 
 
 def _recipe(seen: Probe, wanted: Wanted) -> Recipe:

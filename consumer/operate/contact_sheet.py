@@ -64,7 +64,7 @@ def _small(frame: Frames) -> Image.Image:
 
 def _notes(clip: Looked) -> list[str]:
     notes = [f"{fault.action} {fault.check}: {fault.message}" for fault in clip.report.faults]
-    scores = "  ".join(f"{check} {score:g}" for check, score in clip.report.scores.items())
+    scores = " · ".join(f"{check} {score:g}" for check, score in clip.report.scores.items())
     return notes + ([scores] if scores else [])
 
 

@@ -187,6 +187,7 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         base_digest=last.digest,
         quarantine_key=last.quarantine_key,
         inspection_policy=last.policy,
+        not_inspected=dict(last.skipped),
     )
 
 

@@ -28,7 +28,12 @@ def renderer_options(settings: Settings, role: str, *, group: str, cluster: str)
         cluster=cluster,
         look_ahead=rules.look_ahead,
         finishers=rules.finishers,
-        rules=Rules(attempts=rules.attempts, photo_policy=rules.photo_policy, tries=rules.tries),
+        rules=Rules(
+            attempts=rules.attempts,
+            photo_policy=rules.photo_policy,
+            tries=rules.tries,
+            inspector=inspector_of(settings),
+        ),
         limits=Limits(
             job_timeout=engine.job_timeout,
             hang_after=engine.hang_after,

@@ -14,10 +14,9 @@ from consumer.renderer.announce import Announcer
 from consumer.renderer.buffer import Job
 from consumer.renderer.library import BaseRecord, ClipRecord, Library
 from consumer.renderer.steps import Dress, Render, Say, Skip, Splice, Step, WorkError
-from model import inspect as inspection
 from model.errors import SpliceError, WordsError
 from model.finish import Body, Finished, dress_body, finish, finish_body
-from model.inspect import Report
+from model.inspect import Inspector, Report
 from model.recipe import Recipe
 
 log = structlog.get_logger(__name__)
@@ -38,9 +37,14 @@ class Finishing:
     """Thread-safe. Raises WorkError and the store's errors on purpose."""
 
     def __init__(
-        self, library: Library, announcer: Announcer, metrics: m.Metrics, clock: Callable[[], datetime]
+        self,
+        library: Library,
+        announcer: Announcer,
+        inspector: Inspector,
+        metrics: m.Metrics,
+        clock: Callable[[], datetime],
     ) -> None:
-        self._library, self._announcer = library, announcer
+        self._library, self._announcer, self._inspector = library, announcer, inspector
         self._metrics, self._clock = metrics, clock
 
     def dress(self, job: Job, step: Dress) -> Step:
@@ -55,7 +59,7 @@ class Finishing:
         with self._metrics.timed(m.STAGE_SECONDS, stage="dress"):
             body, finished = _dressed(base, recipe, generative=step.record.generative)
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
-            report = inspection.inspect_file(finished.data, recipe)
+            report = self._inspector.file(finished.data, recipe)
         if not report.passed:
             faults = "; ".join(f"{check}: {message}" for check, message in reasons(report))
             raise WorkError("inspect", f"the finished file is not fit to publish: {faults}")
@@ -83,7 +87,7 @@ class Finishing:
             raise WorkError("dress", str(error)) from error
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
             # A stored body was decoded with the first clip made of it: packets are compared, not decoded again.
-            report = inspection.inspect_file(finished.data, recipe, parts=finished.parts)
+            report = self._inspector.file(finished.data, recipe, parts=finished.parts)
         if not report.passed:
             log.warning("spliced file not fit to publish", product=job.request.product_id, faults=reasons(report))
             return Dress(step.record)
@@ -133,6 +137,7 @@ class Finishing:
             photo_sha256=scene.photo.sha256 if scene.photo else None,
             scores={**base.scores, **clip.scores},
             inspection_policy=clip.policy,
+            not_inspected=dict(base.skipped),
             engine_seconds=job.engine_seconds,
             work=work,
             attempts=len(job.failed) + 1,

@@ -27,6 +27,8 @@ class BaseRecord:
     generative: bool
     scores: Mapping[str, float] = field(default_factory=dict)
     policy: str | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Checks that did not run, and why."""
     reasons: tuple[tuple[str, str], ...] = ()
     sha256: str = ""
     quarantine_key: str | None = None

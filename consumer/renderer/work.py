@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -22,11 +22,11 @@ from consumer.renderer.photos import PhotoError, Photos
 from consumer.renderer.pinning import Engines, Pinning
 from consumer.renderer.steps import Dress, Render, Say, Skip, Splice, Step, WorkError
 from consumer.storage.store import Store
-from model import inspect as inspection
 from model.dress import check_dressing
 from model.encode import encode_base
 from model.engine import Rendered, Shot
 from model.errors import WordsError
+from model.inspect import Expected, Inspector
 from model.recipe import Scene
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,8 @@ class Rules:
     """What a photo that cannot be had leads to: a clip from words alone by the same engine (by the fallback, where
     that engine makes none from words), one by the fallback engine, or a dead letter."""
     photo_tries: int = 3
+    inspector: Inspector = field(default_factory=Inspector)
+    """The policy a clip must pass, and the models it is shown to."""
     tries: int = TRIES
     """How often a request is tried again that alone suffers from what is out."""
 
@@ -75,7 +77,7 @@ class Workshop:
         self._announcer = Announcer(store)
         self._engines, self._rules = engines, rules
         self._metrics, self._clock = metrics, clock
-        self._finishing = Finishing(self._library, self._announcer, metrics, clock)
+        self._finishing = Finishing(self._library, self._announcer, rules.inspector, metrics, clock)
         self._pinning = Pinning(
             engines=engines,
             policy=rules.photo_policy,
@@ -138,7 +140,8 @@ class Workshop:
         scene = recipe_of(job).scene
         job.engine_seconds += rendered.seconds
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
-            report = inspection.inspect_frames(rendered.frames, scene)
+            expected = Expected(photo=job.photo, words=scene.captions, caption=scene.prompt)
+            report = self._rules.inspector.frames(rendered.frames, scene, expected)
         self._metrics.inc(m.INSPECTIONS, result="passed" if report.passed else "failed")
         record = BaseRecord(
             digest=scene.digest,
@@ -147,6 +150,7 @@ class Workshop:
             generative=self._engines.of(scene.engine).generative,
             scores=dict(report.scores),
             policy=report.policy,
+            skipped=dict(report.skipped),
             reasons=reasons(report),
         )
         with self._metrics.timed(m.STAGE_SECONDS, stage="encode"):

@@ -199,7 +199,7 @@ def _wan() -> Iterator[tuple[str, Frames, Expected]]:
 
     with tempfile.TemporaryDirectory() as folder:
         make_tiny(Path(folder) / "tiny")
-        engine = open_engine("wan", WanOptions(checkpoint=str(Path(folder) / "tiny"), clip_frames=25))
+        engine = open_engine("wan", WanOptions(checkpoint=str(Path(folder) / "tiny"), clip_frames=49))
         engine.start()
         try:
             for index, (width, height) in enumerate(((160, 96), (128, 96))):
@@ -219,7 +219,7 @@ def _wan_scene(engine: str, revision: str, width: int, height: int, seed: int) -
         seed=seed,
         width=width,
         height=height,
-        frames=25,
+        frames=49,
         fps=FPS,
         engine=engine,
         engine_revision=revision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from model.encode import encode
 from model.engine import Frames
-from model.inspect import Report, inspect_file, inspect_frames
+from model.inspect import POLICY, Report, inspect_file, inspect_frames
 from model.inspect.frames import NO_JUDGES
 from model.inspect.judges import Judges, open_judges
 from model.inspect.judges.writing import installed
@@ -39,6 +39,8 @@ class Defect:
 
 
 DEFECTS: dict[str, Defect] = {}
+UNLABELLED = replace(POLICY, off=frozenset({"labels"}))
+"""Labels are written when a clip is finished, which these are not."""
 
 
 def _frames(name: str, checks: tuple[str, ...], *strengths: float) -> Callable[[F], F]:
@@ -262,7 +264,7 @@ def _encoded(good: Good, frames: Frames, fps: int = FPS) -> bytes:
 def _file(name: str, checks: tuple[str, ...], *strengths: float) -> Callable[[G], G]:
     def register(spoil: G) -> G:
         def look(good: Good, strength: float) -> Report:
-            return inspect_file(spoil(good, strength), recipe_of(good))
+            return inspect_file(spoil(good, strength), recipe_of(good), UNLABELLED)
 
         DEFECTS[name] = Defect(name, checks, strengths, look)
         return spoil
@@ -290,7 +292,7 @@ def inspected(good: Good, *, ocr: bool = False) -> Report:
     """The good clip's own report, as frames and as a file."""
     judges = WRITTEN.judges() if ocr else NO_JUDGES
     report = inspect_frames(good.frames, good.scene, expected=good.expected, judges=judges)
-    return report + inspect_file(_encoded(good, good.frames), recipe_of(good))
+    return report + inspect_file(_encoded(good, good.frames), recipe_of(good), UNLABELLED)
 
 
 def spoilt(good: Good, *, ocr: bool = False) -> Iterator[tuple[Defect, float, Report]]:
