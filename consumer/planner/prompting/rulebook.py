@@ -137,14 +137,6 @@ class Rulebook:
     groups: Mapping[str, tuple[str, ...]]
     approved: tuple[Approval, ...] = ()
 
-    def rule(self, name: str) -> Rule:
-        """The rule of this id. Raises KeyError."""
-        return next((rule for rule in self.rules if rule.id == name), None) or _missing(name)
-
-
-def _missing(name: str) -> Rule:
-    raise KeyError(name)
-
 
 def read(file: Path) -> RuleFile:
     """The rules in ``file``. Raises RuleError naming rule and field of every fault."""
