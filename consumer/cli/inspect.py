@@ -26,7 +26,7 @@ class _FilesFirst(TyperGroup):
 app = typer.Typer(
     name="inspect",
     cls=_FilesFirst,
-    help="Say what the inspection finds in MP4 files, and calibrate its limits.",
+    help="Inspect MP4 files, and calibrate the limits.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
