@@ -91,8 +91,8 @@ class Kafka(_Tree):
     """Seconds without heartbeat after which a member is dead (classic protocol; the broker sets it under KIP-848)."""
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """Seconds a stopping process may take at most to finish what has begun. It gives up earlier on what takes twice as
-    long as the slowest of the last thousand records did; what is not finished is read again. Your supervisor should wait
-    a quarter of a minute longer before it kills."""
+    long as the slowest of the last thousand records did; what is not finished is read again. Your supervisor should
+    wait a quarter of a minute longer before it kills."""
     breaker: Breaker = Breaker()
     replays: Annotated[int, Field(ge=1, le=1_000_000)] = 3
     """How often `skureel deadletters replay` publishes a record that fails again and again."""

@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from consumer.events import ClipRequest
-from consumer.service import RENDERER, Service
+from consumer.service import Service
 from consumer.settings import Topics, load
 from consumer.stream import schemas
 from consumer.stream.codec import SingleObjectCodec
+from consumer.wiring import RENDERER
 from model.engine import UNWATCHED, EngineError, Rendered, Shot, Watch
 from model.recipe import Scene
 from tests.bench.events import PARTITIONS, product, write

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-
 from typing import Any
 
 from confluent_kafka import Producer

@@ -188,6 +188,7 @@ lineages = st.builds(
     photo_sha256=maybe(digests),
     scores=st.dictionaries(texts, doubles, max_size=3),
     inspection_policy=maybe(texts),
+    not_inspected=st.dictionaries(texts, texts, max_size=3),
     engine_seconds=doubles,
     work=st.sampled_from([Work.RENDER, Work.DRESS, Work.SPLICE, Work.NONE]),
     attempts=ints,
@@ -230,6 +231,7 @@ videos_rejected = st.builds(
     base_digest=maybe(digests),
     quarantine_key=maybe(texts),
     inspection_policy=maybe(texts),
+    not_inspected=st.dictionaries(texts, texts, max_size=3),
 )
 
 locale_texts = st.dictionaries(texts, texts, max_size=3)
