@@ -156,7 +156,14 @@ def test_an_engine_that_draws_is_its_own_fallback(bench: Make) -> None:
     made = planned()
     made = replace(
         made,
-        scene=replace(made.scene, engine="storyboard", captions=("Kettle",), steps=0, guidance=0.0),
+        scene=replace(
+            made.scene,
+            engine="storyboard",
+            engine_revision=STORYBOARD.revision,
+            captions=("Kettle",),
+            steps=0,
+            guidance=0.0,
+        ),
         dressing=replace(made.dressing, overlays=replace(made.dressing.overlays, label=None), producer=None),
     )
     one.send(request(made_of=made), 0)
