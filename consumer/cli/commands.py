@@ -20,7 +20,9 @@ def demo(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N products of the sample catalog.")] = None,
     json: Json = False,
 ) -> None:
-    """Make the sample catalog's clips on this machine alone, then let two promotions come and go.
+    """Make the sample catalog's clips on this machine alone.
+
+    Then two promotions come and go.
 
     Embedded broker, SQLite, files, CPU engine. Leaves OUT/index.html (the gallery, before and after side by side),
     OUT/store/ (clips) and OUT/events/TOPIC.jsonl. Run it again: nothing is rendered, dressed or spliced twice.

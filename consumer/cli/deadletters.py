@@ -14,7 +14,7 @@ from consumer.cli.shared import FAILED, STOPPED, UNAVAILABLE, USAGE, Config, Jso
 if TYPE_CHECKING:
     from consumer.operate.deadletters import Choice
 
-app = group("deadletters", "Dead letters: records that could not be worked, listed, published again, or dropped.")
+app = group("deadletters", "List dead letters, publish them again, or drop them.")
 
 Topic = Annotated[list[str] | None, typer.Option(help="Only of this topic; may be repeated.")]
 Role = Annotated[str | None, typer.Option(help="Only those that planner, renderer or dresser gave up.")]

@@ -9,7 +9,7 @@ import typer
 
 from consumer.cli.shared import UNAVAILABLE, USAGE, Config, Json, fail, group, settings_of
 
-app = group("promo", "Promotions: what one would cost, and how far the running ones are.")
+app = group("promo", "What a promotion would cost, and how far they are.")
 
 
 @app.command("plan")

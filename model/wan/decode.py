@@ -6,9 +6,9 @@ Knows nothing of layers (``decoder.py``), of what becomes of the pixels (``pixel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -41,15 +41,15 @@ class DecodeOptions:
     frames_at_once: int = 1
     """1, 2 or 4 frames go through the blocks behind a doubling of time together: 4 fills a device better, 1 needs the
     least memory. Same picture (to 1e-5)."""
+    pairs: bool = False
+    """Where frames go together, convolve over time two at a time: a third less to multiply, and a third more weights.
+    Same picture (to 2e-5)."""
     dtype: torch.dtype = torch.float32
     """float32, or bfloat16 for half the memory of everything: check with ``agreement`` first."""
     channels_last: bool = False
     """Channels next to each other in memory, as tensor cores like them. Same picture (to 1e-5)."""
     compile: bool = False
-    """Compile the blocks' functions, for each shape once. Same picture (to 1e-5)."""
-    autotune: bool = False
-    """Let cuDNN time its kernels for each shape once and keep the fastest; the choice may differ between processes, and
-    with it the last bits of the picture."""
+    """Compile the blocks' functions, once for all sizes of pictures. Same picture (to 1e-5)."""
     backend: str = "inductor"
     """What compiles: any backend that torch.compile knows."""
 
@@ -94,7 +94,7 @@ class StreamDecoder:
         self.options = options or DecodeOptions()
         first = vae.post_quant_conv.weight
         self.device = first.device if device is None else torch.device(device)
-        self._layout = Layout(self.device, self.options.dtype, self.options.channels_last)
+        self._layout = Layout(self.device, self.options.dtype, self.options.channels_last, self.options.pairs)
         self._weights = decoder.weights_of(vae, self._layout)
         self._kernels = _compiled(self.options.backend) if self.options.compile else PLAIN
         self._mean = torch.tensor(vae.config.latents_mean, device=self.device).view(-1, 1, 1)
@@ -153,8 +153,7 @@ class StreamDecoder:
         total = cells.shape[0]
         for index in range(total):
             cell = cells[index : index + 1].to(self.options.dtype).contiguous(memory_format=self._layout.memory)
-            with tuned(self.options.autotune):
-                pieces = list(stream.frames(cell))
+            pieces = list(stream.frames(cell))
             chunk = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
             del pieces
             on_frame(index + 1, total)
@@ -190,12 +189,18 @@ class _Stream:
     """One decode: the blocks' order in time, and what their causal convolutions remember."""
 
     weights: Weights
-    kernels: Kernels
+    then: Kernels
+    """The functions from the second latent frame on. The first one's shapes come once a clip: not worth compiling."""
     options: DecodeOptions
     memory: torch.memory_format
     begun: bool = False
     """The first latent frame is through."""
     pasts: dict[Place, Past] = field(default_factory=dict)
+
+    @property
+    def kernels(self) -> Kernels:
+        """The functions for this latent frame."""
+        return self.then if self.begun else PLAIN
 
     def frames(self, cell: Tensor) -> Iterator[Tensor]:
         """The pictures of one latent frame, (1, 48, h, w), in pieces of at most ``frames_at_once``."""
@@ -242,27 +247,38 @@ class _Stream:
     def _past(self, place: Place, conv: Causal, frames: Tensor) -> Past:
         """Before the first frame nothing, which costs nothing; compiled, zeros, so that one graph serves all frames."""
         past = self.pasts.get(place)
-        if past is None and self.options.compile:
-            shape = (1, conv.bias.shape[0], *frames.shape[2:])
-            nothing = torch.zeros(shape, dtype=frames.dtype, device=frames.device).contiguous(memory_format=self.memory)
+        if past is None and self.begun and self.options.compile:
+            channels = conv.bias.shape[0] if conv.sums is None else conv.taps.shape[2]
+            nothing = torch.zeros((1, channels, *frames.shape[2:]), dtype=frames.dtype, device=frames.device)
+            nothing = nothing.contiguous(memory_format=self.memory)
             return nothing, nothing.clone()
         return past or ()
 
 
-@contextmanager
-def tuned(wanted: bool) -> Iterator[None]:
-    """Within the block, cuDNN times its kernels for shapes that are new to it. The flag is the process's own."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = wanted or before
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
+@cache
 def _compiled(backend: str) -> Kernels:
-    """Each function for itself, shape by shape, with shapes counted for this decoder alone."""
-    return Kernels(*(compiled(function, backend) for function in PLAIN))
+    """Each function for itself: once for all sizes of pictures, and for each number of channels and frames."""
+    return Kernels(*(_flexible(compiled(function, backend)) for function in PLAIN))
+
+
+def _flexible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, told which sizes of what it is given are only this clip's."""
+
+    def call(*given: Any) -> Any:
+        for image in _images(given):
+            torch._dynamo.maybe_mark_dynamic(image, (2, 3))  # noqa: SLF001 - there is no other door to it
+        return function(*given)
+
+    return call
+
+
+def _images(given: Iterable[Any]) -> Iterator[Tensor]:
+    """Frames among arguments: tensors of four dimensions, given as they are or remembered; not those of weights."""
+    for each in given:
+        if isinstance(each, Tensor) and each.dim() == 4:
+            yield each
+        elif type(each) is tuple:
+            yield from _images(each)
 
 
 def agreement(

@@ -15,9 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Past = tuple[Tensor, Tensor] | tuple[()]
-"""What earlier frames add to a causal convolution's next result, and to the one after: each (1, out, height, width),
-without the bias. Nothing before the first frame."""
+from model.wan import pairs
+
+Past = tuple[Tensor, ...]
+"""What a causal convolution remembers; nothing before the first frame.
+
+Frame by frame: what earlier frames add to its next result, and to the one after, each (1, out, height, width), without
+the bias. In pairs: the two last frames, (1, in, height, width) each.
+"""
 
 EPSILON = 1e-12
 """Least length a vector is divided by: the default of torch's ``normalize``, which the original calls."""
@@ -29,6 +34,8 @@ class Layout(NamedTuple):
     device: torch.device
     dtype: torch.dtype
     channels_last: bool
+    pairs: bool = False
+    """Frames go through causal convolutions two at a time (``pairs``): two more kernels beside every three."""
 
     @property
     def memory(self) -> torch.memory_format:
@@ -50,6 +57,8 @@ class Causal(NamedTuple):
     taps: Tensor
     """One 2D kernel for each age of frame, oldest first: (3, out, in, size, size)."""
     bias: Tensor
+    sums: Tensor | None = None
+    """Where frames go in pairs: the two kernels of ``pairs.mixed``."""
 
 
 class Residual(NamedTuple):
@@ -105,7 +114,7 @@ def weights_of(vae: Any, layout: Layout) -> Weights:
     Where device and dtype are the vae's own, nothing is held twice: the three-dimensional kernels are put in order of
     frames within the vae's own parameters, which keep shapes and values (only ``stride()`` changes). Otherwise they
     are copies, and the vae is left as it is. New either way: the kernels folded for doubling (36 M numbers at full
-    size). Raises ValueError for a decoder that is built otherwise than Wan 2.2's.
+    size), and where frames go in pairs two for every three. Raises ValueError for another decoder than Wan 2.2's.
     """
     decoder = vae.decoder
     if not vae.config.is_residual:
@@ -164,7 +173,8 @@ def _causal(conv: Any, layout: Layout) -> Causal:
     taps = _laid(weight.permute(2, 0, 1, 3, 4), layout)
     if taps.device == weight.device and taps.dtype == weight.dtype:
         conv.weight.data = taps.permute(1, 2, 0, 3, 4)
-    return Causal(taps, _laid(conv.bias.detach(), layout))
+    sums = _laid(pairs.mixed(weight.permute(2, 0, 1, 3, 4)), layout) if layout.pairs else None
+    return Causal(taps, _laid(conv.bias.detach(), layout), sums)
 
 
 def _gain(norm: Any, layout: Layout) -> Tensor:
@@ -199,6 +209,8 @@ def causal(frames: Tensor, conv: Causal, past: Past) -> tuple[Tensor, Past]:
     two that follow, and no earlier frame has to be kept, joined or padded. ``past`` is used up: its memory goes into
     what is given back.
     """
+    if conv.sums is not None:
+        return pairs.causal(frames, conv.taps, conv.sums, conv.bias, past)
     pad = conv.taps.shape[-1] // 2
     oldest, older, own = conv.taps
     result = F.conv2d(frames, own, conv.bias, padding=pad)
@@ -289,18 +301,25 @@ def risen(frames: Tensor, source: Tensor, weights: Rise) -> Tensor:
     corners = [(row, column) for row in (0, 1) for column in (0, 1)]
     if torch.compiler.is_compiling():
         parts = [_corner(frames, source, weights, *corner) for corner in corners]
-        upper, lower = torch.stack(parts[:2], -1), torch.stack(parts[2:], -1)
-        return torch.stack((upper, lower), -3).flatten(-4, -3).flatten(-2)
+        if pairs.layout_of(frames) == torch.channels_last:
+            return _woven([part.movedim(1, -1) for part in parts], 1).movedim(-1, 1)
+        return _woven(parts, 2)
     count, _, height, width = frames.shape
     result = torch.empty(
         (count, weights.bias.shape[0], 2 * height, 2 * width),
         dtype=frames.dtype,
         device=frames.device,
-        memory_format=torch.contiguous_format if frames.is_contiguous() else torch.channels_last,
+        memory_format=pairs.layout_of(frames),
     )
     for row, column in corners:
         result[:, :, row::2, column::2] = _corner(frames, source, weights, row, column)
     return result
+
+
+def _woven(corners: list[Tensor], rows: int) -> Tensor:
+    """The four corners of every cell, upper left first, as one picture; ``rows``: the dimension of a corner's rows."""
+    upper, lower = torch.stack(corners[:2], rows + 2), torch.stack(corners[2:], rows + 2)
+    return torch.stack((upper, lower), rows + 1).flatten(rows, rows + 1).flatten(rows + 1, rows + 2)
 
 
 def _corner(frames: Tensor, source: Tensor, weights: Rise, row: int, column: int) -> Tensor:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from model.wan.attention import Attention, preferring
 from model.wan.compiling import compiled
 
 Rotary = tuple[Tensor, Tensor]
@@ -104,16 +103,14 @@ class Forward:
         transformer: Any,
         *,
         compile: bool = False,  # noqa: A002 - the profile's word
-        dynamic: bool = False,
         backend: str | Callable[..., Any] = "inductor",
-        attention: Attention = "torch",
     ) -> None:
-        """``attention``: the kernel preferred; the other switches are those of ``compiled``."""
-        self._model, self._attention = transformer, attention
+        """``compile``: the blocks, by ``backend``."""
+        self._model = transformer
         self._block: Callable[..., Tensor] = run_block
         if compile:
-            # One graph serves all blocks: their weights are inputs of it (regional compilation).
-            self._block = compiled(run_block, backend, dynamic=dynamic)
+            # One graph serves all blocks, whose weights are inputs of it (regional compilation), and all sizes.
+            self._block = compiled(run_block, backend, dynamic=True)
         self._rotary: dict[tuple[int, ...], Rotary] = {}
         self._spreads: dict[tuple[int, ...], Tensor] = {}
 
@@ -161,8 +158,7 @@ class Forward:
         embedded, modulation = self._timestep(values, words)
         modulation = modulation.expand(clips, -1, -1, -1)
         context = Context(words, modulation, spread, self._rotary_of(latents, grid))
-        with preferring(self._attention):
-            x = self._all(x, context) if cache is None else self._cached(x, context, cache, keys)
+        x = self._all(x, context) if cache is None else self._cached(x, context, cache, keys)
         table = model.scale_shift_table.unsqueeze(0) + embedded.unsqueeze(2)  # (1, values, 2, width)
         if spread is not None:
             table = table[:, spread]

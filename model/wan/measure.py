@@ -217,7 +217,7 @@ class Bench:
         plain = DecodeOptions(
             frames_at_once=layout.frames_at_once,
             channels_last=layout.channels_last,
-            autotune=layout.autotune,
+            pairs=layout.pairs,
             compile=compiled,
         )
         if wanted.dtype == "float32":

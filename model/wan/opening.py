@@ -127,7 +127,7 @@ def _decoding(parts: Parts, profile: Profile, placement: Placement, *, compiled:
     plain = DecodeOptions(
         frames_at_once=layout.frames_at_once,
         channels_last=layout.channels_last,
-        autotune=layout.autotune,
+        pairs=layout.pairs,
         compile=compiled,
     )
     if wanted.dtype == "float32":

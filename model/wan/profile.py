@@ -85,15 +85,10 @@ class Layout(_Part):
     batch: Annotated[int, Field(ge=1, le=32)] = 1
     compile: bool = False
     """Compile the repeated blocks of the transformer and the decoder: minutes at the start, then faster."""
-    one_graph: bool = False
-    """Compile the blocks once for all sizes instead of once for each size, mode and batch."""
-    attention: Literal["auto", "torch", "cudnn", "flash"] = "auto"
-    """Kernel of attention: PyTorch's own choice, or one that is preferred; ``auto``: cuDNN's from Hopper on."""
-    autotune: bool = False
-    """Let cuDNN time its convolutions for each shape once and keep the fastest: the last bits of a picture may then
-    differ between two starts."""
     channels_last: bool = False
     """Lay the decoder's tensors out channels last."""
+    pairs: bool = False
+    """Convolve over time two frames at a time: a third less to multiply, and a third more of the decoder's weights."""
     frames_at_once: Literal[1, 2, 4] = 4
     """Frames that go through the decoder's large layers together: fewer need less memory."""
     overlap: bool = True

@@ -22,7 +22,6 @@ from torch import Tensor
 from model.engine import EngineError, Frames, Rendered, Shot, Size, Watch
 from model.recipe import Mode
 from model.wan import conditions, flops
-from model.wan.attention import chosen
 from model.wan.decode import DecodeOptions, StreamDecoder
 from model.wan.forward import Forward, StepCache
 from model.wan.load import Parts
@@ -93,12 +92,7 @@ class Runtime:
         self._decode_options = decoding or DecodeOptions()
         self._decoder: StreamDecoder | None = None
         self.prompts = Prompts(parts.tokenizer, parts.text_encoder, tokens=profile.text_tokens)
-        self.forward = Forward(
-            parts.transformer,
-            compile=compiled,
-            dynamic=profile.layout.one_graph,
-            attention=chosen(profile.layout.attention, self._device),
-        )
+        self.forward = Forward(parts.transformer, compile=compiled)
         self.sampler: Sampler = (
             UniPC.of(steps=profile.steps, shift=profile.shift)
             if profile.sampler == "unipc"

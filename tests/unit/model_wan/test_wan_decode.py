@@ -75,8 +75,19 @@ def test_a_streamed_decode_is_as_near_to_the_true_values_as_the_stock_one(seed: 
         DecodeOptions(frames_at_once=4),
         DecodeOptions(channels_last=True),
         DecodeOptions(channels_last=True, frames_at_once=4),
+        DecodeOptions(pairs=True, frames_at_once=4),
+        DecodeOptions(pairs=True, frames_at_once=2, channels_last=True),
+        DecodeOptions(pairs=True),
     ],
-    ids=["two at once", "four at once", "channels last", "channels last, four at once"],
+    ids=[
+        "two at once",
+        "four at once",
+        "channels last",
+        "channels last, four at once",
+        "pairs",
+        "pairs, two at once, channels last",
+        "pairs that never meet",
+    ],
 )
 @pytest.mark.parametrize("shape", [NARROW, WIDE], ids=["narrow", "wide"])
 def test_no_switch_of_order_changes_the_picture(shape: dict[str, Any], options: DecodeOptions) -> None:

@@ -104,7 +104,7 @@ def test_a_batch_equals_its_single_runs(transformer: Any, first_frame: bool) -> 
 
 
 def test_compiled_blocks_are_one_graph_and_equal(transformer: Any) -> None:
-    """The block compiles without a break, once for all blocks of a shape, and gives the same."""
+    """The block compiles without a break, once for all blocks and all sizes, and gives the same."""
     torch._dynamo.reset()
     graphs: list[Any] = []
 
@@ -118,7 +118,10 @@ def test_compiled_blocks_are_one_graph_and_equal(transformer: Any) -> None:
         expected = plain(x, 500.0, words, first_frame=first_frame)
         assert (compiled(x, 500.0, words, first_frame=first_frame) - expected).abs().max() <= TOLERANCE
     compiled(x, 400.0, words, first_frame=True)
-    assert len(graphs) == 2, "one graph for words, one for photos, whatever the block and the timestep"
+    larger = torch.cat((x, x), -1)
+    expected = plain(larger, 400.0, words)
+    assert (compiled(larger, 400.0, words) - expected).abs().max() <= TOLERANCE
+    assert len(graphs) == 2, "one graph for words, one for photos, whatever the block, the size and the timestep"
     torch._dynamo.reset()
 
 
