@@ -84,6 +84,10 @@ faults: export PYTHONDONTWRITEBYTECODE :=
 faults: $(STAMP)dev ## The table of faults, on real services; prints it and keeps tests/faults/README.md
 	@$(BIN)/python -m tests.services run -- $(BIN)/pytest -p tests.faults.table $$(grep -rl --include='test_*.py' 'def test_fault_' tests)
 
+.PHONY: gpu-test
+gpu-test: $(STAMP)dev ## The laws that only a GPU can show; skipped, by name, without one
+	@$(BIN)/pytest tests/gpu
+
 .PHONY: unit
 unit: $(STAMP)dev ## The fast tests, which need no service
 	@$(BIN)/pytest tests/unit

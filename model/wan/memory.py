@@ -106,6 +106,15 @@ def decode_bytes(pixels: int, *, frames_at_once: int, itemsize: int) -> int:
     return pixels * 64 * itemsize * (27 + 14 * frames_at_once)
 
 
+def kernel_bytes(decoder: Any, *, itemsize: int, pairs: bool) -> int:
+    """Bytes of the kernels that decoding keeps beside the VAE's own float32 weights: copies in another precision, and
+    for pairs of frames two sums for every three kernels.
+    """
+    numbers = sum(each.numel() for each in decoder.parameters())
+    copies = 0 if itemsize == torch.float32.itemsize else numbers
+    return (copies + (2 * numbers // 3 if pairs else 0)) * itemsize
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that can still be had on a device; for a CPU, of the machine."""
     if device.type == "cuda":

@@ -21,6 +21,7 @@ from model.wan.memory import (
     decode_bytes,
     denoise_bytes,
     free_bytes,
+    kernel_bytes,
     weight_bytes,
 )
 from model.wan.options import WanOptions
@@ -177,5 +178,6 @@ def _need(parts: Parts, profile: Profile, batch: int) -> Need:
         transformer=weight_bytes(parts.transformer),
         vae=weight_bytes(parts.vae),
         denoise=denoise_bytes(tokens, width, config.ffn_dim, batch),
-        decode=decode_bytes(pixels, frames_at_once=layout.frames_at_once, itemsize=itemsize),
+        decode=decode_bytes(pixels, frames_at_once=layout.frames_at_once, itemsize=itemsize)
+        + kernel_bytes(parts.vae.decoder, itemsize=itemsize, pairs=layout.pairs),
     )

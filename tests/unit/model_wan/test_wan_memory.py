@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.wan.architecture import build
 from model.wan.memory import (
     GIB,
     MemoryShortError,
@@ -19,6 +20,7 @@ from model.wan.memory import (
     decode_bytes,
     denoise_bytes,
     free_bytes,
+    kernel_bytes,
     weight_bytes,
 )
 
@@ -166,3 +168,12 @@ def test_figures_of_this_machine() -> None:
     assert weight_bytes(module) == 400
     assert weight_bytes(module.to(torch.bfloat16)) == 200
     assert free_bytes(torch.device("cpu")) > 2**20
+
+
+def test_kernels_that_decoding_keeps_beside_the_weights() -> None:
+    """At full size in bfloat16: 1.0 GiB of copies, and 0.7 for pairs; in float32 only the latter, twice as large."""
+    decoder = build("vae").decoder
+    assert kernel_bytes(decoder, itemsize=4, pairs=False) == 0
+    assert kernel_bytes(decoder, itemsize=2, pairs=False) == 2 * 555_049_228
+    assert kernel_bytes(decoder, itemsize=2, pairs=True) == pytest.approx((2 + 4 / 3) * 555_049_228)
+    assert kernel_bytes(decoder, itemsize=4, pairs=True) == pytest.approx(8 / 3 * 555_049_228)
