@@ -120,6 +120,8 @@ class Service(ABC):
             self._reap(STOP_S)
             for member in members[1:]:
                 member.wait(STOP_S)
+        if self._child:
+            self._child.wait(STOP_S)  # a server looks dead a moment before the last of its threads lets it be reaped
         self.process = self._child = None
 
     def pause(self) -> None:
