@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli.shared import UNAVAILABLE, USAGE, Json, fail, group
+from consumer.cli.shared import STOPPED, UNAVAILABLE, USAGE, Json, fail, group
 
 app = group("bench", "Measure this machine.")
 
@@ -77,4 +77,4 @@ def bench_engine(
     except command.BenchError as error:
         fail(str(error))
     if not finished:
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from consumer import settings
-from consumer.cli.shared import FAILED, UNAVAILABLE, USAGE, Config, Json, fail, given, settings_of
+from consumer.cli.shared import FAILED, STOPPED, UNAVAILABLE, USAGE, Config, Json, fail, given, settings_of
 
 
 def demo(
@@ -36,7 +36,7 @@ def demo(
     except command.DemoError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped; run it again to go on where it was", 130)
+        fail("stopped; run it again to go on where it was", STOPPED)
 
 
 def run(
@@ -107,7 +107,7 @@ def tail(
     except command.TailError as error:
         fail(str(error), UNAVAILABLE)
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(STOPPED) from None
 
 
 def generate(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.cli.shared import UNAVAILABLE, Config, Json, fail, group, settings_of
+from consumer.cli.shared import STOPPED, UNAVAILABLE, Config, Json, fail, group, settings_of
 
 app = group("model", "Fetch, make, seal and check the wan engine's checkpoints.")
 
@@ -24,7 +24,7 @@ def _with_checkpoints(work: Callable[[], None]) -> None:
     except CheckpointError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped; run it again to go on where it was", 130)
+        fail("stopped; run it again to go on where it was", STOPPED)
 
 
 @app.command("fetch")

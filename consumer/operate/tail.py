@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumer.operate.broker import ANSWER_SECONDS, BrokerError, Complaints, metadata, open_client
+from consumer.operate.reading import record_of
 from consumer.settings import Settings
 from consumer.stream.codec import DecodeError, FramedCodec
 from consumer.stream.jsonform import to_json
@@ -139,23 +140,11 @@ def _poll(
         heard = time.monotonic()
         error = message.error()
         if error is None:
-            yield _record(message)
+            yield record_of(message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
             unfinished.discard(message.partition())
         elif not error.retriable():
             raise TailError(f"{topic}: {error.str()}")
-
-
-def _record(message: Any) -> Record:
-    return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.key(),
-        message.value(),
-        message.headers() or (),
-        message.timestamp()[1],
-    )
 
 
 def run(

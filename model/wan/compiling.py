@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 SHAPES = 64
-"""Shapes compiled for before the compiler gives up: buckets, modes and batch sizes multiplied."""
+"""Graphs of one function before the compiler gives up: numbers of channels and frames, modes, and one clip or more."""
 
 
 def compiled(

@@ -43,7 +43,7 @@ class DecodeOptions:
     least memory. Same picture (to 1e-5)."""
     pairs: bool = False
     """Where frames go together, convolve over time two at a time: a third less to multiply, and a third more weights.
-    Same picture (to 2e-5)."""
+    Same picture (to 1e-5)."""
     dtype: torch.dtype = torch.float32
     """float32, or bfloat16 for half the memory of everything: check with ``agreement`` first."""
     channels_last: bool = False

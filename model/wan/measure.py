@@ -17,13 +17,14 @@ from model.engine import EngineError
 from model.recipe import Mode
 from model.wan import flops
 from model.wan.checkpoint import Checkpoint
-from model.wan.decode import DecodeOptions, StreamDecoder, agreement
+from model.wan.decode import DecodeOptions
 from model.wan.load import Parts, load_parts
 from model.wan.measure_figures import Case, Row, Side, Turn
 from model.wan.measure_full import full_size
 from model.wan.measure_gains import TIME_UP, Gain, Ground, gains
 from model.wan.measure_sides import Ours, Stock, shots_of, used_profile
 from model.wan.measure_switches import SWITCHES
+from model.wan.opening import compiles, half_decoding, plain_decoding
 from model.wan.profile import FRAME_STEP, GRID, Profile
 from model.wan.runtime import OUT_OF_MEMORY, free_cache
 from model.wan.timing import copy_ceiling, matrix_ceiling
@@ -213,17 +214,10 @@ class Bench:
         return self._decodings[profile.name, compiled]
 
     def _chosen_decoding(self, profile: Profile, compiled: bool) -> tuple[DecodeOptions, str]:
-        layout, wanted = profile.layout, profile.decode
-        plain = DecodeOptions(
-            frames_at_once=layout.frames_at_once,
-            channels_last=layout.channels_last,
-            pairs=layout.pairs,
-            compile=compiled,
-        )
+        wanted, plain = profile.decode, plain_decoding(profile.layout, compiled=compiled)
         if wanted.dtype == "float32":
             return plain, ""
-        half, vae = replace(plain, dtype=torch.bfloat16), self.parts(profile).vae.to(self.device)
-        found = agreement(*(StreamDecoder(vae, replace(each, compile=False)) for each in (plain, half)))
+        half, found = half_decoding(self.parts(profile).vae.to(self.device), plain)
         told = f"decoded in bfloat16: {found:.1f} dB beside float32"
         if found >= wanted.parity_db or self._source.random:
             return half, told
@@ -231,7 +225,7 @@ class Bench:
 
     def compiled(self, profile: Profile, wanted: bool | None) -> bool:
         """Whether to compile."""
-        return profile.layout.compile and self.device.type == "cuda" if wanted is None else wanted
+        return compiles(wanted, profile, self.device)
 
     def _check(self, case: Case, used: Profile) -> None:
         """Stock would fail far inside with a clip beyond the model's positions. Raises EngineError."""

@@ -28,7 +28,7 @@ STEPS = 20
 THRESHOLD = 0.08
 """Of the step cache."""
 BEST: dict[str, Any] = {"dtype": torch.bfloat16, "channels_last": True, "frames_at_once": 4}
-"""Decoding as the built-in profiles have it on a GPU."""
+"""What a GPU's decoding switches are added to."""
 
 
 def _prompts(ground: Ground) -> Pair:

@@ -25,7 +25,7 @@ from model.wan.memory import (
     weight_bytes,
 )
 from model.wan.options import WanOptions
-from model.wan.profile import FRAME_STEP, GRID, Profile
+from model.wan.profile import FRAME_STEP, GRID, Layout, Profile
 from model.wan.runtime import Runtime
 from model.wan.timing import matrix_ceiling
 
@@ -48,7 +48,7 @@ def open_runtime(options: WanOptions, profile: Profile, watch: Watch) -> Runtime
 
 def build(parts: Parts, profile: Profile, options: WanOptions, device: torch.device, watch: Watch) -> Runtime:
     """A warm runtime over loaded parts. Raises EngineError."""
-    compiled = _compiled(options, profile, device)
+    compiled = compiles(options.compile, profile, device)
     batch = options.batch or profile.layout.batch
     placement, overlap = _placed(parts, profile, options, device, batch)
     runtime = Runtime(
@@ -118,25 +118,31 @@ def _verified(options: WanOptions, watch: Watch) -> Checkpoint:
     return checkpoint
 
 
-def _compiled(options: WanOptions, profile: Profile, device: torch.device) -> bool:
-    return profile.layout.compile and device.type == "cuda" if options.compile is None else options.compile
+def compiles(wanted: bool | None, profile: Profile, device: torch.device) -> bool:
+    """Whether to compile: as wanted, else as the profile says, and then never on a CPU."""
+    return profile.layout.compile and device.type == "cuda" if wanted is None else wanted
+
+
+def plain_decoding(layout: Layout, *, compiled: bool) -> DecodeOptions:
+    """Decoding in float32 as a profile lays it out."""
+    return DecodeOptions(
+        frames_at_once=layout.frames_at_once, channels_last=layout.channels_last, pairs=layout.pairs, compile=compiled
+    )
+
+
+def half_decoding(vae: Any, plain: DecodeOptions) -> tuple[DecodeOptions, float]:
+    """The same in bfloat16, and how alike the two are, in dB. ``vae``: on the device that decodes."""
+    half = replace(plain, dtype=torch.bfloat16)
+    return half, agreement(*(StreamDecoder(vae, replace(each, compile=False)) for each in (plain, half)))
 
 
 def _decoding(parts: Parts, profile: Profile, placement: Placement, *, compiled: bool) -> DecodeOptions:
     """Decode in bfloat16 where the profile wants it and the check finds it as good, else in float32."""
-    layout, wanted = profile.layout, profile.decode
-    plain = DecodeOptions(
-        frames_at_once=layout.frames_at_once,
-        channels_last=layout.channels_last,
-        pairs=layout.pairs,
-        compile=compiled,
-    )
+    wanted, plain = profile.decode, plain_decoding(profile.layout, compiled=compiled)
     if wanted.dtype == "float32":
         return plain
-    half = replace(plain, dtype=torch.bfloat16)
     placement.use("vae")
-    sides = (StreamDecoder(parts.vae, replace(each, compile=False)) for each in (plain, half))
-    found = agreement(*sides)
+    half, found = half_decoding(parts.vae, plain)
     if found < wanted.parity_db:
         _log.warning("decode in float32: bfloat16 has %.1f dB beside it, %.1f asked", found, wanted.parity_db)
         return plain
