@@ -86,8 +86,9 @@ class Service(ABC):
             except ServiceError:
                 # Another process took the port since it was drawn, or the children of a killed server still
                 # hold its data.
-                if attempt == _STARTS or self.running:
-                    self.kill()
+                last = attempt == _STARTS or self.running
+                self.kill()  # one that looks dead too: it may not have been reaped, and its place is taken next
+                if last:
                     raise
                 self.port = free_port() if self._may_move else self.port
                 time.sleep(_RETRY_S)
