@@ -4,7 +4,7 @@ Field meanings are in ``schemas/*.avsc``, which these modules follow name by nam
 say (lengths, empty ids); they know no framing, no topic and no broker.
 """
 
-from consumer.events.announcement import Clip, Lineage, Reason, VideoReady, VideoRejected
+from consumer.events.announcement import Clip, Lineage, Reason, Review, VideoReady, VideoRejected
 from consumer.events.common import (
     MAX_ID,
     MAX_ITEMS,
@@ -39,6 +39,7 @@ __all__ = [
     "Product",
     "Promo",
     "Reason",
+    "Review",
     "RibbonCreative",
     "Scope",
     "Tier",

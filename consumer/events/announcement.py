@@ -32,6 +32,18 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a person decided about a base clip."""
+
+    reviewer: str
+    at: datetime
+    reason: str
+    """A code of the written list."""
+    policy: str | None = None
+    """The inspection policy that had kept the clip back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
     """Where an announced clip comes from."""
 
@@ -53,6 +65,25 @@ class Lineage:
     attempts: int = 1
     not_inspected: Mapping[str, str] = field(default_factory=dict)
     """Checks that the policy asks for and that did not run, and why."""
+    review: Review | None = None
+    """Set where the inspection kept the base clip back and a person approved it."""
+
+    @classmethod
+    def from_avro(cls, record: Avro) -> Lineage:
+        """The typed value of a decoded record."""
+        values = dict(record)
+        values["work"] = Work(record["work"])
+        values["review"] = Review(**record["review"]) if record.get("review") else None
+        return cls(**values)
+
+    def to_avro(self) -> Avro:
+        """The record a writer encodes."""
+        return flat(self) | {
+            "scores": dict(self.scores),
+            "not_inspected": dict(self.not_inspected),
+            "work": self.work.value,
+            "review": flat(self.review) if self.review else None,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +120,7 @@ class VideoReady:
             values[name] = tuple(values[name])
         values["cause"] = Cause.from_avro(record["cause"])
         values["clip"] = Clip(**record["clip"]) if record["clip"] else None
-        values["lineage"] = Lineage(**(lineage | {"work": Work(lineage["work"])})) if lineage else None
+        values["lineage"] = Lineage.from_avro(lineage) if lineage else None
         return cls(**values)
 
     def to_avro(self) -> Avro:
@@ -99,12 +130,7 @@ class VideoReady:
             values[name] = list(values[name])
         values["cause"] = self.cause.to_avro()
         values["clip"] = flat(self.clip) if self.clip else None
-        if self.lineage:
-            values["lineage"] = flat(self.lineage) | {
-                "scores": dict(self.lineage.scores),
-                "not_inspected": dict(self.lineage.not_inspected),
-                "work": self.lineage.work.value,
-            }
+        values["lineage"] = self.lineage.to_avro() if self.lineage else None
         return values
 
 
@@ -134,6 +160,8 @@ class VideoRejected:
     quarantine_key: str | None = None
     inspection_policy: str | None = None
     not_inspected: Mapping[str, str] = field(default_factory=dict)
+    action: str = "REJECT"
+    """``REJECT``: the inspection, or a wording rule, is sure. ``REVIEW``: a person is to decide."""
 
     @classmethod
     def from_avro(cls, record: Avro) -> VideoRejected:

@@ -219,6 +219,13 @@ REJECTED = _spec(
     "Clips that failed inspection for good, by check.",
     "A spike: look at the quarantined clips and at what changed in the templates.",
 )
+REJECTIONS = _spec(
+    "skureel_rejections_total",
+    "counter",
+    ("action",),
+    "Requests that ended as video-rejected: reject (the inspection is sure), review (a person is to decide).",
+    "Look at what waits for a person, and at what changed in the templates.",
+)
 INSPECTIONS = _spec("skureel_inspections_total", "counter", ("result",), "Inspections: passed, failed.", "None.")
 UNLABELLED = _spec(
     "skureel_unlabelled_publish_total",

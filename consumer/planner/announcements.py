@@ -14,28 +14,33 @@ from consumer.planner.intake import Announcement
 from consumer.planner.ledger import Layers, Ledger
 from consumer.planner.tables import BaseRow, ClipRow, milliseconds, storable
 
+REJECTED = "REJECTED"
+"""The status of a clip that was rejected."""
+
 
 def follow(announcements: Sequence[Announcement], ledger: Ledger) -> Counter[str]:
     """Keep the newest announcement of each clip; how many were skipped, by reason.
 
-    Of older ones too it is noted which base they prove to exist.
+    Of one revision a clip is newer than a rejection: a person approved it since. Of older ones too it is noted which
+    base they prove to exist.
     """
     skips: Counter[str] = Counter()
     product_ids = sorted({event.product_id for event in announcements})
-    known = ledger.clip_revisions(product_ids)
+    standings = ledger.clip_standings(product_ids)
+    known = {key: (revision, status != REJECTED) for key, (revision, status) in standings.items()}
     layers = ledger.layers(product_ids)
     rows: dict[tuple[str, str], ClipRow] = {}
     bases: list[BaseRow] = []
     for event in announcements:
         key = (event.product_id, event.variant)
         bases += _bases(event, layers.get(key))
-        revision = known.get(key, -1)
-        if event.revision <= revision:
-            skips[STALE if event.revision < revision else DUPLICATE] += 1
+        place, before = (event.revision, isinstance(event, VideoReady)), known.get(key, (-1, False))
+        if place <= before:
+            skips[STALE if event.revision < before[0] else DUPLICATE] += 1
             continue
         if key in rows:
             skips[SUPERSEDED] += 1
-        known[key] = event.revision
+        known[key] = place
         rows[key] = _clip_row(event, layers.get(key))
     ledger.save_clips([rows[key] for key in sorted(rows)])
     ledger.save_bases(bases)
@@ -56,7 +61,7 @@ def _bases(event: Announcement, planned: Layers | None) -> list[BaseRow]:
 
 
 def _clip_row(event: Announcement, planned: Layers | None) -> ClipRow:
-    status, clip_id, digest, body = "REJECTED", None, None, None
+    status, clip_id, digest, body = REJECTED, None, None, None
     if isinstance(event, VideoReady):
         status = event.status
         clip_id = storable(event.clip.clip_id) if event.clip else None

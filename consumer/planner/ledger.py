@@ -238,6 +238,12 @@ class Ledger:
         found = self._dialect.select(self._connection, query, clips.c.product_id, product_ids)
         return {(row[0], row[1]): row[2] for row in found}
 
+    def clip_standings(self, product_ids: Sequence[str]) -> dict[tuple[str, str], tuple[int, str]]:
+        """Revision and status of each known clip of ``product_ids``, by product and variant."""
+        query = select(clips.c.product_id, clips.c.variant, clips.c.revision, clips.c.status)
+        found = self._dialect.select(self._connection, query, clips.c.product_id, product_ids)
+        return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
     def unanswered(self) -> list[str]:
         """The products with a plan whose clip was neither announced nor rejected, as far as the catalog heard."""
         same = (clips.c.product_id == plans.c.product_id) & (clips.c.variant == plans.c.variant)

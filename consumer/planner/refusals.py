@@ -10,6 +10,7 @@ from datetime import datetime
 
 from consumer.events import Cause, EventError, Promo, Reason, VideoRejected
 from consumer.planner.prompting.lint import Finding, Linter
+from consumer.planner.prompting.rulebook import Severity
 from model.recipe import Digests, digest
 
 REFUSED = "REFUSE"
@@ -60,4 +61,5 @@ def rejection(
         reasons=tuple(Reason(check=finding.check, message=finding.message) for finding in findings),
         attempts=0,
         inspection_policy=rules,
+        action="REVIEW" if all(finding.severity is Severity.REVIEW for finding in findings) else "REJECT",
     )

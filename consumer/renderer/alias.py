@@ -70,6 +70,8 @@ class Alias:
         event: dict[str, Any] = self.announcement.to_avro()
         for name in _TIMES:
             event[name] = event[name].isoformat() if event[name] else None
+        if event["lineage"] and event["lineage"]["review"]:
+            event["lineage"]["review"]["at"] = event["lineage"]["review"]["at"].isoformat()
         origin = self.origin
         body = {
             "revision": self.revision,
@@ -93,6 +95,8 @@ class Alias:
             event = body["announcement"]
             for name in _TIMES:
                 event[name] = datetime.fromisoformat(event[name]) if event[name] else None
+            if event["lineage"] and event["lineage"].get("review"):
+                event["lineage"]["review"]["at"] = datetime.fromisoformat(event["lineage"]["review"]["at"])
             return cls(
                 revision=int(body["revision"]),
                 recipe=str(body["recipe"]),

@@ -188,6 +188,7 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         quarantine_key=last.quarantine_key,
         inspection_policy=last.policy,
         not_inspected=dict(last.skipped),
+        action=last.action.upper(),
     )
 
 

@@ -66,6 +66,8 @@ class Ends:
         if isinstance(event, VideoReady):
             done = event.lineage.work if event.lineage else "RETIRE"
             self._metrics.inc(m.CLIPS, work=str(done))
+        else:
+            self._metrics.inc(m.REJECTIONS, action=event.action.lower())
         waited = (self._clock() - job.request.requested_at).total_seconds()
         self._metrics.observe(m.FRESHNESS_SECONDS, max(0.0, waited))
         self._settle(job.lease, [Output(topic, event.product_id.encode(), value, outgoing)])

@@ -141,6 +141,7 @@ class Finishing:
             engine_seconds=job.engine_seconds,
             work=work,
             attempts=len(job.failed) + 1,
+            review=base.review,
         )
         step = self.publish(job, self._announcer.ready(job.request, clip, lineage, self._clock()))
         if isinstance(step, Say) and work is not Work.RENDER:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Literal
 
+from consumer.events import Review
 from consumer.storage import layout
 from consumer.storage.store import ObjectNotFoundError, Store
 from model.finish import Body
@@ -19,7 +21,8 @@ from model.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRecord:
-    """What is known of a base clip. A rejected one has no published bytes, only reasons."""
+    """What is known of a base clip. A rejected one has no published bytes, only reasons; one that a person approved
+    after that has both."""
 
     digest: str
     accepted: bool
@@ -32,6 +35,19 @@ class BaseRecord:
     reasons: tuple[tuple[str, str], ...] = ()
     sha256: str = ""
     quarantine_key: str | None = None
+    action: Literal["reject", "review"] = "reject"
+    """What the gravest fault of a rejected one leads to."""
+    review: Review | None = None
+    """Who approved it, where the inspection had not."""
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> BaseRecord:
+        """Raises KeyError, TypeError, ValueError. What a later release adds is passed over."""
+        values = {each.name: found[each.name] for each in fields(cls) if each.name in found}
+        values["reasons"] = tuple((check, message) for check, message in found["reasons"])
+        if review := found.get("review"):
+            values["review"] = Review(**{**review, "at": datetime.fromisoformat(review["at"])})
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +82,7 @@ class BodyRecord:
 
 
 def _dump(record: Any) -> bytes:
-    return json.dumps(asdict(record), ensure_ascii=False, indent=1).encode()
+    return json.dumps(asdict(record), ensure_ascii=False, indent=1, default=datetime.isoformat).encode()
 
 
 class Library:
@@ -89,10 +105,7 @@ class Library:
     def base_record(self, digest: str) -> BaseRecord | None:
         """What is known of a base clip, or None where there is none."""
         found = self._read(layout.base_record_key(digest))
-        if found is None:
-            return None
-        found["reasons"] = tuple((check, message) for check, message in found["reasons"])
-        return BaseRecord(**found)
+        return None if found is None else BaseRecord.from_json(found)
 
     def base(self, record: BaseRecord) -> bytes | None:
         """The base clip's bytes, or None where they are missing or not what the record says."""
@@ -116,7 +129,7 @@ class Library:
 
     def put_base(self, record: BaseRecord, data: bytes) -> BaseRecord:
         """Store an accepted base clip, bytes first."""
-        done = BaseRecord(**(asdict(record) | {"sha256": hashlib.sha256(data).hexdigest()}))
+        done = replace(record, sha256=hashlib.sha256(data).hexdigest())
         self.store.put(layout.base_key(record.digest), data, layout.base_attributes(done.sha256))
         self.store.put(layout.base_record_key(record.digest), _dump(done), layout.base_record_attributes())
         return done
@@ -124,11 +137,22 @@ class Library:
     def put_rejected(self, record: BaseRecord, data: bytes) -> BaseRecord:
         """Store a rejected base clip where no product page looks, and remember why: it is not rendered again."""
         key = layout.quarantine_key(record.digest)
-        fields = {"quarantine_key": key, "sha256": hashlib.sha256(data).hexdigest()}
-        done = BaseRecord(**(asdict(record) | fields))
+        done = replace(record, quarantine_key=key, sha256=hashlib.sha256(data).hexdigest())
         self.store.put(key, data, layout.quarantine_attributes(layout.VIDEO))
         self.store.put(layout.base_record_key(record.digest), _dump(done), layout.base_record_attributes())
         return done
+
+    def quarantined(self, record: BaseRecord) -> bytes | None:
+        """A rejected clip's bytes, or None where they are missing or not what the record says."""
+        return self._bytes(record.quarantine_key, record.sha256) if record.quarantine_key else None
+
+    def approve(self, record: BaseRecord, review: Review) -> BaseRecord | None:
+        """Make a rejected base clip an accepted one, bytes first: what is there of it afterwards. Idempotent.
+
+        None where its bytes are missing or not those that were rejected.
+        """
+        data = self.quarantined(record)
+        return None if data is None else self.put_base(replace(record, accepted=True, review=review), data)
 
     def has_body(self, recipe: Recipe) -> bool:
         """Whether the recipe's body is to be had, as far as records tell."""

@@ -152,6 +152,7 @@ class Workshop:
             policy=report.policy,
             skipped=dict(report.skipped),
             reasons=reasons(report),
+            action="review" if report.verdict == "review" else "reject",
         )
         with self._metrics.timed(m.STAGE_SECONDS, stage="encode"):
             data = encode_base(rendered.frames, scene.fps)

@@ -20,6 +20,7 @@ from consumer.events import (
     Product,
     Promo,
     Reason,
+    Review,
     RibbonCreative,
     Scope,
     Tier,
@@ -192,6 +193,7 @@ lineages = st.builds(
     engine_seconds=doubles,
     work=st.sampled_from([Work.RENDER, Work.DRESS, Work.SPLICE, Work.NONE]),
     attempts=ints,
+    review=maybe(st.builds(Review, reviewer=texts, at=times, reason=texts, policy=maybe(texts))),
 )
 
 videos_ready = st.builds(
@@ -232,6 +234,7 @@ videos_rejected = st.builds(
     quarantine_key=maybe(texts),
     inspection_policy=maybe(texts),
     not_inspected=st.dictionaries(texts, texts, max_size=3),
+    action=st.sampled_from(["REJECT", "REVIEW"]),
 )
 
 locale_texts = st.dictionaries(texts, texts, max_size=3)
