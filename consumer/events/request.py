@@ -102,6 +102,10 @@ class ClipRequest:
     recipe: Recipe | None
     captions: tuple[str, ...] = ()
     """Words a fallback engine may draw, title first; not part of the recipe."""
+    calm_prompt: str | None = None
+    """The prompt with less motion and a fixed camera, for a clip that fails inspection; not part of the recipe."""
+    template: str | None = None
+    """Template of the prompt and its version, ``NAME@VERSION``; not part of the recipe."""
     cause: Cause
     requested_at: datetime
 
@@ -121,6 +125,8 @@ class ClipRequest:
             work=work,
             recipe=recipe_from_avro(record["recipe"]) if record["recipe"] else None,
             captions=tuple(record["captions"]),
+            calm_prompt=record["calm_prompt"],
+            template=record["template"],
             cause=Cause.from_avro(record["cause"]),
             requested_at=record["requested_at"],
         )
@@ -135,6 +141,8 @@ class ClipRequest:
             "work": self.work.value,
             "recipe": recipe_to_avro(self.recipe) if self.recipe else None,
             "captions": list(self.captions),
+            "calm_prompt": self.calm_prompt,
+            "template": self.template,
             "cause": self.cause.to_avro(),
             "requested_at": self.requested_at,
         }

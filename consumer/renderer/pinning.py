@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,12 +10,11 @@ import structlog
 from consumer.observe import metrics as m
 from consumer.renderer.buffer import Job
 from consumer.renderer.photos import PhotoError, Photos, PhotoUnavailableError
+from consumer.renderer.rungs import drawn
 from model.engine import EngineSpec
 from model.recipe import Photo, Recipe
 
 log = structlog.get_logger(__name__)
-
-_CLAUSE = re.compile(r"[^,.;:!?\n，。；：！？、]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +33,6 @@ class Engines:
     def of(self, name: str) -> EngineSpec:
         """By the name in a scene in work."""
         return self.fallback if self.fallback is not None and self.fallback.name == name else self.main
-
-
-def drawn(recipe: Recipe, spec: EngineSpec, captions: tuple[str, ...]) -> Recipe:
-    """The same clip from words by another engine. It says of itself what is true: labels only where a model works.
-
-    ``captions``: the words to draw, title first; none: the prompt's first clause.
-    """
-    scene, dressing = recipe.scene, recipe.dressing
-    words = captions or (first_clause(scene.prompt),)
-    stand_in = replace(
-        scene,
-        mode="text",
-        photo=None,
-        negative_prompt=scene.negative_prompt if spec.generative and spec.negative else "",
-        captions=words if spec.captions else (),
-        steps=spec.steps,
-        guidance=spec.guidance,
-        engine=spec.name,
-        engine_revision=spec.revision,
-    )
-    if not spec.generative:
-        dressing = replace(dressing, overlays=replace(dressing.overlays, label=None), producer=None)
-    return Recipe(scene=stand_in, dressing=dressing)
-
-
-def first_clause(prompt: str) -> str:
-    """The words before the first punctuation: templates put the subject there."""
-    return next((found.strip() for found in _CLAUSE.findall(prompt) if found.strip()), prompt.strip())
 
 
 class Pinning:

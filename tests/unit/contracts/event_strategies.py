@@ -146,6 +146,8 @@ def _requests(work: st.SearchStrategy[Work], recipe: st.SearchStrategy[Any]) -> 
         work=work,
         recipe=recipe,
         captions=several(texts),
+        calm_prompt=maybe(texts),
+        template=maybe(texts),
         cause=causes,
         requested_at=times,
     )

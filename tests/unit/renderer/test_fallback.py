@@ -11,7 +11,7 @@ from PIL import Image
 
 from consumer.events import VideoReady, Work
 from consumer.observe import metrics as m
-from consumer.renderer.pinning import drawn, first_clause
+from consumer.renderer.rungs import drawn, first_clause
 from consumer.storage.files import FilesStore
 from consumer.storage.store import Attributes
 from model.engine import EngineError, EngineSpec, Frames
