@@ -157,6 +157,8 @@ class VideoRejected:
     attempts: int = 1
     recipe_digest: str | None = None
     base_digest: str | None = None
+    tried: tuple[str, ...] = ()
+    """Base clips of all attempts, in their order; ``base_digest`` is the last."""
     quarantine_key: str | None = None
     inspection_policy: str | None = None
     not_inspected: Mapping[str, str] = field(default_factory=dict)
@@ -169,6 +171,7 @@ class VideoRejected:
         values = dict(record)
         values["cause"] = Cause.from_avro(record["cause"])
         values["reasons"] = tuple(Reason(**reason) for reason in record["reasons"])
+        values["tried"] = tuple(record["tried"])
         return cls(**values)
 
     def to_avro(self) -> Avro:
@@ -177,5 +180,6 @@ class VideoRejected:
         values["cause"] = self.cause.to_avro()
         values["reasons"] = [{"check": r.check, "message": r.message} for r in self.reasons]
         values["scores"] = dict(self.scores)
+        values["tried"] = list(self.tried)
         values["not_inspected"] = dict(self.not_inspected)
         return values

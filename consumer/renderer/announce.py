@@ -185,6 +185,7 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         attempts=len(records),
         recipe_digest=request.recipe.digest if request.recipe else None,
         base_digest=last.digest,
+        tried=tuple(record.digest for record in records),
         quarantine_key=last.quarantine_key,
         inspection_policy=last.policy,
         not_inspected=dict(last.skipped),

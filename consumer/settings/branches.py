@@ -25,6 +25,8 @@ class _Tree(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+REVIEWER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What can be a reviewer's id."""
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 """What Kafka takes as a topic's name."""
 
@@ -336,6 +338,18 @@ class Inspection(_Tree):
     """Look for writing that nobody asked for. Needs the ocr extra."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where these models run: auto (the first GPU, else the CPU), cpu, or cuda:N."""
+
+
+class ReviewSettings(_Tree):
+    """What people look at: rejected clips, and samples of published ones."""
+
+    reviewer: Annotated[str | None, Field(pattern=REVIEWER)] = None
+    """Who decides, where a command is not told by --reviewer: an id of a-z, A-Z, 0-9, '.', '_' and '-'. It is announced
+    with an approved clip and is public beside it: no name, no mail address."""
+    audit_first: Annotated[int, Field(ge=0, le=100_000)] = 50
+    """How many of the first clips of each template version are looked at."""
+    audit_percent: Annotated[float, Field(ge=0, le=100)] = 3.0
+    """The share of the clips after them that is looked at, in percent."""
 
 
 class Observe(_Tree):

@@ -25,6 +25,7 @@ from consumer.settings.branches import (
     Planner,
     Registry,
     Renderer,
+    ReviewSettings,
     Store,
     Topics,
 )
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     planner: Planner = Planner()
     renderer: Renderer = Renderer()
     inspection: Inspection = Inspection()
+    review: ReviewSettings = ReviewSettings()
     observe: Observe = Observe()
 
     _file: Path | None = PrivateAttr(default=None)

@@ -14,14 +14,14 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 ALIAS = "public, max-age=60, s-maxage=31536000, stale-while-revalidate=60"
 """For a product's stable address: browsers ask again soon, a CDN keeps it until it is purged."""
 PRIVATE = "private, no-store"
-"""For what no visitor should see: clips that failed inspection."""
+"""For what no visitor should see: clips that failed inspection, and what people decided."""
 
 CACHE_TAG = "cache-tag"
 """Metadata name of the surrogate keys: a CDN in front of S3 reads it as x-amz-meta-cache-tag."""
 
 VIDEO, IMAGE, RECORD = "video/mp4", "image/jpeg", "application/json"
 
-Kind = Literal["base", "record", "body", "clip", "poster", "photo", "alias", "quarantine"]
+Kind = Literal["base", "record", "body", "clip", "poster", "photo", "alias", "quarantine", "review"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SAFE = re.compile(r"(?!x-)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -100,6 +100,20 @@ def quarantine_key(digest: str) -> str:
 def quarantine_record_key(digest: str) -> str:
     """Why a clip failed inspection."""
     return _addressed("quarantine", digest, ".json")
+
+
+REVIEWS, AUDITS = "reviews/", "audits/"
+"""Below these lie people's decisions about rejected clips, and their verdicts on published ones."""
+
+
+def review_key(digest: str) -> str:
+    """What a person decided about a rejected base clip; written once, on condition that nobody did before."""
+    return _addressed("reviews", digest, ".json")
+
+
+def audit_key(digest: str) -> str:
+    """What a person found when looking at a published clip's base; written once, as ``review_key``."""
+    return _addressed("audits", digest, ".json")
 
 
 def alias_prefix(product_id: str, variant: str) -> str:
@@ -202,3 +216,8 @@ def alias_attributes(content_type: str, revision: int, purge_by: Sequence[str] =
 def quarantine_attributes(content_type: str) -> Attributes:
     """For a clip that failed inspection (``VIDEO``) and its record (``RECORD``)."""
     return _attributes("quarantine", content_type, PRIVATE, {})
+
+
+def review_attributes() -> Attributes:
+    """For a decision and for a verdict: kept as long as anybody may ask who decided."""
+    return _attributes("review", RECORD, PRIVATE, {})

@@ -64,6 +64,10 @@ class MeteredStore:
         """See Store."""
         return self.inside.url(key)
 
+    def link(self, key: str, seconds: int) -> str:
+        """See Store."""
+        return self.inside.link(key, seconds)
+
     @contextmanager
     def _timed(self, operation: str) -> Iterator[None]:
         began = self._clock()

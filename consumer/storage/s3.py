@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -151,6 +152,13 @@ class S3Store:
         """See Store.url: below ``public_url``, which stands for the prefix, else at the server itself."""
         keys.check_key(key)
         return keys.address(self._public_url, key) if self._public_url else self._wire.address(self._prefix + key)
+
+    def link(self, key: str, seconds: int) -> str:
+        """See Store.link: a signed address at the server itself, good for at most seven days."""
+        keys.check_key(key)
+        lasts = timedelta(seconds=min(seconds, 7 * 86_400))
+        with meaning(self._where, key):
+            return self._wire.client.presigned_get_object(self._wire.bucket, self._prefix + key, lasts)
 
     def _check_bucket(self) -> None:
         client, bucket = self._wire.client, self._wire.bucket

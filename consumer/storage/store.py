@@ -116,3 +116,9 @@ class Store(Protocol):
     def url(self, key: str) -> str:
         """The public address of an object."""
         ...
+
+    def link(self, key: str, seconds: int) -> str:
+        """An address by which whoever has it may read an object for so long, though it is not public; ``url`` where
+        the store has nothing of the kind.
+        """
+        ...

@@ -233,6 +233,7 @@ videos_rejected = st.builds(
     attempts=ints,
     recipe_digest=maybe(digests),
     base_digest=maybe(digests),
+    tried=several(digests),
     quarantine_key=maybe(texts),
     inspection_policy=maybe(texts),
     not_inspected=st.dictionaries(texts, texts, max_size=3),
