@@ -67,6 +67,8 @@ class Lineage:
     """Checks that the policy asks for and that did not run, and why."""
     review: Review | None = None
     """Set where the inspection kept the base clip back and a person approved it."""
+    template: str | None = None
+    """Template of the prompt and its version, ``NAME@VERSION``."""
 
     @classmethod
     def from_avro(cls, record: Avro) -> Lineage:

@@ -142,6 +142,7 @@ class Finishing:
             work=work,
             attempts=len(job.failed) + 1,
             review=base.review,
+            template=job.request.template,
         )
         step = self.publish(job, self._announcer.ready(job.request, clip, lineage, self._clock()))
         if isinstance(step, Say) and work is not Work.RENDER:

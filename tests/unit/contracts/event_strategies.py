@@ -196,6 +196,7 @@ lineages = st.builds(
     work=st.sampled_from([Work.RENDER, Work.DRESS, Work.SPLICE, Work.NONE]),
     attempts=ints,
     review=maybe(st.builds(Review, reviewer=texts, at=times, reason=texts, policy=maybe(texts))),
+    template=maybe(texts),
 )
 
 videos_ready = st.builds(
