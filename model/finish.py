@@ -1,6 +1,7 @@
 """The last steps of a clip: its base's bytes in, finished, labelled and verified bytes out.
 
-Always starts from the encoded base or the encoded body, never from frames in memory: so a clip dressed again next year
+Every label is read back from the finished bytes, whatever made them: without one there is no clip to publish. Always
+starts from the encoded base or the encoded body, never from frames in memory: so a clip dressed again next year
 from what is stored has the same bytes. Knows no store and no event.
 """
 
@@ -14,14 +15,16 @@ from dataclasses import dataclass, field
 
 from model.colour import Planar
 from model.dress import check_dressing, dress, ribbon_of
-from model.encode import encode
+from model.encode import encode, key_pictures_of
 from model.endcard import encode_segment, pictures, segment_of
 from model.errors import DressError, LabelError, SpliceError
 from model.label import check_labels, names, tags_for
 from model.poster import PosterChoice
 from model.probe import Probe, probe
+from model.provenance import Signer, SigningError
 from model.recipe import Recipe
 from model.splice import ends_in_key, splice
+from model.verify.sighting import missing
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class Finished:
     probe: Probe
     sha256: str
     labels: tuple[str, ...]
-    """Labels applied and read back: ``visible``, ``aigc``; none on clips no model generated."""
+    """Labels applied and read back: ``visible`` and ``aigc`` on clips a model generated, ``c2pa`` on signed ones."""
     has_text: bool
     """True when words are drawn on the picture: captions, a visible label or a promotion's."""
     parts: tuple[bytes, ...] = field(default=(), repr=False)
@@ -53,28 +56,31 @@ class Finished:
     them instead of decoding once the first clip made of the body was inspected by decoding."""
 
 
-def finish(base: bytes, recipe: Recipe, *, generative: bool) -> Finished:
-    """Dress, encode, join and label a base clip; the same base and recipe give the same bytes.
+def finish(base: bytes, recipe: Recipe, *, generative: bool, signer: Signer | None = None) -> Finished:
+    """Dress, encode, join, label and sign a base clip; the same base and recipe give the same bytes, a signature apart.
 
     Args:
         base: The encoded base clip (``encode_base``).
         recipe: Its recipe; the scene says how many frames the base must have.
         generative: True when a model invented the pixels: such a clip is returned labelled or not at all.
+        signer: Signs it with C2PA; then it is returned signed or not at all.
 
     Raises:
         WordsError: The words of the ribbon or the end card cannot be drawn whole at this size.
         DressError: The base has not the scene's frames, or the label cannot be drawn.
         LabelError: The recipe cannot be labelled, or labels were missing in the finished bytes.
+        SigningError: It could not be signed.
         DecodeError, EncodeError, CodecError: The base is damaged, or the encoder failed.
     """
     tags = tags_for(recipe, generative)
     check_dressing(recipe)
     body = dress_body(base, recipe)
     try:
-        return finish_body(body, recipe, generative=generative)
+        return finish_body(body, recipe, generative=generative, signer=signer)
     except SpliceError as error:
         _log.warning("body and end card are encoded together: %s", error)
-        return _finished(_in_one_piece(base, recipe, tags), body.poster, recipe, generative=generative)
+        whole = _in_one_piece(base, recipe, tags)
+        return _finished(whole, body.poster, recipe, generative=generative, signer=signer)
 
 
 def dress_body(base: bytes, recipe: Recipe) -> Body:
@@ -90,10 +96,10 @@ def dress_body(base: bytes, recipe: Recipe) -> Body:
     return Body(data=data, poster=chosen.jpeg())
 
 
-def finish_body(body: Body, recipe: Recipe, *, generative: bool) -> Finished:
-    """Join the end card to a body, write the tags and read them back; nothing is encoded but a card not seen before.
+def finish_body(body: Body, recipe: Recipe, *, generative: bool, signer: Signer | None = None) -> Finished:
+    """Join the end card to a body, label, sign and read it all back; nothing is encoded but a card not seen before.
 
-    The result is what ``finish`` makes of the base, byte for byte. Raises SpliceError when the body cannot be joined
+    The result is what ``finish`` makes of the base, byte for byte, a signature apart. Raises SpliceError when the body cannot be joined
     or is not the recipe's (dress the base again), and otherwise what ``finish`` does.
     """
     tags = tags_for(recipe, generative)
@@ -103,7 +109,7 @@ def finish_body(body: Body, recipe: Recipe, *, generative: bool) -> Finished:
     card = encode_segment(segment) if segment else None
     data = splice(body.data, card, tags)
     parts = (body.data,) if card is None else (body.data, card)
-    finished = _finished(data, body.poster, recipe, generative=generative, parts=parts)
+    finished = _finished(data, body.poster, recipe, generative=generative, signer=signer, parts=parts)
     if finished.probe.frames != recipe.frames:
         raise SpliceError(f"body and end card have {finished.probe.frames} frames, the recipe {recipe.frames}")
     return finished
@@ -118,11 +124,18 @@ def _in_one_piece(base: bytes, recipe: Recipe, tags: Mapping[str, str]) -> bytes
 
 
 def _finished(
-    data: bytes, poster: bytes, recipe: Recipe, *, generative: bool, parts: tuple[bytes, ...] = ()
+    data: bytes,
+    poster: bytes,
+    recipe: Recipe,
+    *,
+    generative: bool,
+    signer: Signer | None = None,
+    parts: tuple[bytes, ...] = (),
 ) -> Finished:
-    faults = check_labels(data, recipe, generative)
-    if faults:
-        raise LabelError(f"labels are not in the finished bytes: {'; '.join(faults)}")
+    if signer is not None:
+        # The last that is done to the bytes; all that follows only reads them.
+        data = signer.sign(data, recipe, generative=generative)
+    _check_all_labels(data, recipe, generative=generative, signer=signer)
     overlays = recipe.dressing.overlays
     promoted = overlays.ribbon is not None or recipe.dressing.end_card is not None
     return Finished(
@@ -130,10 +143,28 @@ def _finished(
         poster=poster,
         probe=probe(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        labels=names(recipe, generative),
+        labels=names(generative, signed=signer is not None),
         has_text=overlays.label is not None or promoted or any(recipe.scene.captions),
         parts=parts,
     )
+
+
+def _check_all_labels(data: bytes, recipe: Recipe, *, generative: bool, signer: Signer | None) -> None:
+    """The gate: metadata, visible label and signature, each read from the finished bytes.
+
+    The visible one is looked for on every key frame, about one a second, end card included; the pictures between are
+    what the encoder made of these. Raises LabelError, and SigningError for a signature that does not hold.
+    """
+    faults = check_labels(data, recipe, generative)
+    overlays = recipe.dressing.overlays
+    if overlays.label is not None:
+        fault = missing(key_pictures_of(data), overlays.label, (overlays.width, overlays.height))
+        faults += [f"visible label: {fault}"] if fault else []
+    if faults:
+        raise LabelError(f"labels are not in the finished bytes: {'; '.join(faults)}")
+    fault = signer.check(data, recipe, generative=generative) if signer is not None else None
+    if fault:
+        raise SigningError(fault)
 
 
 def _exactly(count: int, pictures: Iterable[Planar]) -> Iterator[Planar]:

@@ -177,9 +177,9 @@ def check_labels(data: bytes, recipe: Recipe, generative: bool) -> list[str]:
     return faults
 
 
-def names(recipe: Recipe, generative: bool) -> tuple[str, ...]:
-    """The labels applied, as lineage names them; empty on clips no model generated."""
-    return ("visible", "aigc") if generative and recipe.dressing.producer else ()
+def names(generative: bool, *, signed: bool = False) -> tuple[str, ...]:
+    """The labels of a clip that may be published, as lineage names them: what was applied and read back."""
+    return (("visible", "aigc") if generative else ()) + (("c2pa",) if signed else ())
 
 
 def _count_fault(count: int) -> str:

@@ -5,7 +5,7 @@ Finds the words it is given where ``visible`` puts them, in that typeface; reads
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,28 @@ class LabelWatch:
                 high, wide = ink.coverage.shape
                 return _Found(text, ink, np.zeros((high + 2, wide)))
         return None
+
+
+def missing(pictures: Iterable[Planar], text: str, size: tuple[int, int]) -> str | None:
+    """What keeps a label from being on every one of a clip's pictures (I420), or from being high enough; else None.
+
+    For clips of our own making: the label is looked for where ``visible`` puts it and nowhere else, which costs next to
+    nothing. ``size`` is width and height in pixels. Raises DressError for a text that cannot be drawn.
+    """
+    ink = label_ink(text, *size)
+    total: npt.NDArray[np.float64] | None = None
+    count = 0
+    for count, picture in enumerate(pictures, 1):
+        luma = planes(picture)[0]
+        if not _legible(_window(luma, ink), ink.coverage):
+            return f"{text!r} is not legible on picture {count} of those looked at"
+        seen = _window(luma, ink, more=1)
+        total = seen.astype(np.float64) if total is None else total + seen
+    if total is None:
+        return "there is no picture to look at"
+    height = _measured((total / count).astype(np.float32), ink.coverage, min(size))
+    least = GLYPH_SHARE * min(size)
+    return None if height >= least else f"the glyphs of {text!r} are {height} px high; {least:g} are asked for"
 
 
 def _moved(ink: Ink, luma: Planar) -> Iterator[Ink]:

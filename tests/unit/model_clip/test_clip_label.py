@@ -246,6 +246,6 @@ def test_broken_files_cannot_be_read_for_labels() -> None:
 
 def test_the_lineage_names_what_was_applied() -> None:
     """Both labels on what a model generated, none on what it did not."""
-    assert names(generated(), generative=True) == ("visible", "aigc")
-    assert names(recipe(), generative=False) == ()
+    assert names(generative=True) == ("visible", "aigc")
+    assert names(generative=False) == ()
     assert CREDIT in PRODUCER
