@@ -17,13 +17,13 @@ from model.colour import Planar
 from model.dress import check_dressing, dress, ribbon_of
 from model.encode import encode, key_pictures_of
 from model.endcard import encode_segment, pictures, segment_of
-from model.errors import DressError, LabelError, SpliceError
+from model.errors import ClipError, DressError, LabelError, SpliceError
 from model.label import check_labels, names, tags_for
 from model.poster import PosterChoice
 from model.probe import Probe, probe
 from model.provenance import Signer, SigningError
 from model.recipe import Recipe
-from model.splice import ends_in_key, splice
+from model.splice import ends_in_key, joint_faults, splice
 from model.verify.sighting import missing
 
 _log = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ def dress_body(base: bytes, recipe: Recipe) -> Body:
 def finish_body(body: Body, recipe: Recipe, *, generative: bool, signer: Signer | None = None) -> Finished:
     """Join the end card to a body, label, sign and read it all back; nothing is encoded but a card not seen before.
 
-    The result is what ``finish`` makes of the base, byte for byte, a signature apart. Raises SpliceError when the body cannot be joined
-    or is not the recipe's (dress the base again), and otherwise what ``finish`` does.
+    The result is what ``finish`` makes of the base, byte for byte, a signature apart. Raises SpliceError when the body
+    cannot be joined or is not the recipe's (dress the base again), and otherwise what ``finish`` does.
     """
     tags = tags_for(recipe, generative)
     segment = segment_of(recipe)
@@ -147,6 +147,16 @@ def _finished(
         has_text=overlays.label is not None or promoted or any(recipe.scene.captions),
         parts=parts,
     )
+
+
+def stands_for(data: bytes, finished: Finished, recipe: Recipe, *, generative: bool, signer: Signer) -> bool:
+    """Whether a file is the clip that was finished just now, but for the moment of its signature: its pictures are the
+    same, packet by packet, and its labels and signature hold."""
+    try:
+        _check_all_labels(data, recipe, generative=generative, signer=signer)
+    except ClipError:
+        return False
+    return not joint_faults(data, [finished.data])
 
 
 def _check_all_labels(data: bytes, recipe: Recipe, *, generative: bool, signer: Signer | None) -> None:

@@ -14,7 +14,7 @@ from consumer.storage.store import Absent, ConditionFailedError, Matches, Object
 from model.recipe import digest
 
 CLIP_METADATA = "clip"
-"""Metadata of the alias media that names the clip they are a copy of."""
+"""Metadata of the alias media that names the object they are a copy of: signed clips have the id of unsigned ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +106,18 @@ class Announcer:
             (layout.poster_key(clip.clip_id), poster, layout.IMAGE),
         ):
             there = self._store.stat(target)
-            if there is None or there.metadata.get(CLIP_METADATA) != clip.clip_id:
+            if there is None or there.metadata.get(CLIP_METADATA) != source:
                 plain = layout.alias_attributes(content_type, alias.revision, keys)
-                marked = replace(plain, metadata={**plain.metadata, CLIP_METADATA: clip.clip_id})
+                marked = replace(plain, metadata={**plain.metadata, CLIP_METADATA: source})
                 self._store.copy(source, target, marked)
 
     def ready(self, request: ClipRequest, record: ClipRecord, lineage: Lineage, now: datetime) -> VideoReady:
         """The announcement of a finished clip."""
         product, variant = request.product_id, request.variant
-        key = layout.clip_key(record.digest)
         clip = Clip(
             clip_id=record.digest,
-            url=self._store.url(key),
-            key=key,
+            url=self._store.url(record.key),
+            key=record.key,
             poster_url=self._store.url(layout.poster_key(record.digest)),
             sha256=record.sha256,
             etag=record.etag,

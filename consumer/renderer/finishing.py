@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -12,11 +14,14 @@ from consumer.observe import metrics as m
 from consumer.renderer.alias import Standing
 from consumer.renderer.announce import Announcer
 from consumer.renderer.buffer import Job
-from consumer.renderer.library import BaseRecord, ClipRecord, Library
+from consumer.renderer.library import BaseRecord, ClipRecord, Fit, Library
 from consumer.renderer.steps import Dress, Render, Say, Skip, Splice, Step, WorkError
-from model.errors import SpliceError, WordsError
-from model.finish import Body, Finished, dress_body, finish, finish_body
+from consumer.stream.types import UnavailableError
+from model.errors import LabelError, SpliceError, WordsError
+from model.finish import Body, Finished, dress_body, finish, finish_body, stands_for
 from model.inspect import Inspector, Report
+from model.label import names
+from model.provenance import Signer, SigningError
 from model.recipe import Recipe
 
 log = structlog.get_logger(__name__)
@@ -43,9 +48,11 @@ class Finishing:
         inspector: Inspector,
         metrics: m.Metrics,
         clock: Callable[[], datetime],
+        *,
+        signer: Signer | None = None,
     ) -> None:
         self._library, self._announcer, self._inspector = library, announcer, inspector
-        self._metrics, self._clock = metrics, clock
+        self._metrics, self._clock, self._signer = metrics, clock, signer
 
     def dress(self, job: Job, step: Dress) -> Step:
         """From the base. Raises WorkError when the file is not fit to publish; Render when the base is missing."""
@@ -56,8 +63,8 @@ class Finishing:
         base = step.base if step.base is not None else self._library.base(step.record)
         if base is None:
             return Render()
-        with self._metrics.timed(m.STAGE_SECONDS, stage="dress"):
-            body, finished = _dressed(base, recipe, generative=step.record.generative)
+        with self._metrics.timed(m.STAGE_SECONDS, stage="dress"), _signing():
+            body, finished = self._dressed(base, recipe, generative=step.record.generative)
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
             report = self._inspector.file(finished.data, recipe)
         if not report.passed:
@@ -78,9 +85,9 @@ class Finishing:
         if body is None:
             return Dress(step.record)
         try:
-            with self._metrics.timed(m.STAGE_SECONDS, stage="splice"):
-                finished = finish_body(body, recipe, generative=step.record.generative)
-        except SpliceError as error:
+            with self._metrics.timed(m.STAGE_SECONDS, stage="splice"), _signing():
+                finished = finish_body(body, recipe, generative=step.record.generative, signer=self._signer)
+        except (SpliceError, LabelError) as error:
             log.warning("body not to be joined; dressing the base", product=job.request.product_id, reason=str(error))
             return Dress(step.record)
         except WordsError as error:
@@ -92,6 +99,28 @@ class Finishing:
             log.warning("spliced file not fit to publish", product=job.request.product_id, faults=reasons(report))
             return Dress(step.record)
         return self._store(job, finished, report, step.record, Work.SPLICE)
+
+    def _dressed(self, base: bytes, recipe: Recipe, *, generative: bool) -> tuple[Body | None, Finished]:
+        """The clip, and its body unless the two cannot be joined. Raises WorkError for words that cannot be drawn, and
+        for labels that did not arrive in the bytes."""
+        try:
+            body = dress_body(base, recipe)
+            try:
+                return body, finish_body(body, recipe, generative=generative, signer=self._signer)
+            except SpliceError:
+                return None, finish(base, recipe, generative=generative, signer=self._signer)  # in one piece
+        except WordsError as error:
+            raise WorkError("dress", str(error)) from error
+        except LabelError as error:
+            self._metrics.inc(m.UNLABELLED)
+            raise WorkError("label", str(error)) from error
+
+    def _fit(self, finished: Finished, recipe: Recipe, base: BaseRecord) -> Fit | None:
+        """Whether a signed clip that lies there already may stay; None where clips are not signed."""
+        signer = self._signer
+        if signer is None:
+            return None
+        return partial(stands_for, finished=finished, recipe=recipe, generative=base.generative, signer=signer)
 
     def _store(self, job: Job, finished: Finished, report: Report, base: BaseRecord, work: Work) -> Say | Skip:
         recipe, probe = recipe_of(job), finished.probe
@@ -112,14 +141,16 @@ class Finishing:
             policy=report.policy,
         )
         with self._metrics.timed(m.STAGE_SECONDS, stage="upload"):
-            record = self._library.put_clip(record, finished.data, finished.poster)
+            record = self._library.put_clip(record, finished.data, finished.poster, self._fit(finished, recipe, base))
         return self.announce(job, record, base, work)
 
     def announce(self, job: Job, clip: ClipRecord, base: BaseRecord, work: Work) -> Say | Skip:
         """Publish a stored clip. Raises WorkError for one that lacks its labels."""
-        if base.generative and not {"visible", "aigc"} <= set(clip.labels):
+        required = names(base.generative, signed=self._signer is not None)
+        if not set(required) <= set(clip.labels):
             self._metrics.inc(m.UNLABELLED)
-            raise WorkError("label", f"a generated clip with labels {list(clip.labels)} is not published")
+            told = f"{', '.join(clip.labels) or 'none'}; {', '.join(required)} are asked for"
+            raise WorkError("label", f"not published for want of labels: it has {told}")
         recipe, planned = recipe_of(job), job.request.recipe
         assert planned is not None  # noqa: S101 - only requests with a recipe get here
         scene = recipe.scene
@@ -158,13 +189,10 @@ class Finishing:
         return Say(published.alias.announcement)
 
 
-def _dressed(base: bytes, recipe: Recipe, *, generative: bool) -> tuple[Body | None, Finished]:
-    """The clip, and its body unless the two cannot be joined. Raises WorkError for words that cannot be drawn."""
+@contextmanager
+def _signing() -> Iterator[None]:
+    """Raises UnavailableError where a clip could not be signed: the signer has signed before, so it is not the clip."""
     try:
-        body = dress_body(base, recipe)
-        try:
-            return body, finish_body(body, recipe, generative=generative)
-        except SpliceError:
-            return None, finish(base, recipe, generative=generative)  # in one piece
-    except WordsError as error:
-        raise WorkError("dress", str(error)) from error
+        yield
+    except SigningError as error:
+        raise UnavailableError("signing", str(error)) from error

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from consumer.events import Review
 from consumer.storage import layout
-from consumer.storage.store import ObjectNotFoundError, Store
+from consumer.storage.store import Absent, ConditionFailedError, ObjectNotFoundError, Store
 from model.finish import Body
 from model.recipe import Recipe
 
@@ -39,6 +39,10 @@ class BaseRecord:
     """What the gravest fault of a rejected one leads to."""
     review: Review | None = None
     """Who approved it, where the inspection had not."""
+    candidate: bool = False
+    """True while others are to be compared with it before one is taken."""
+    passed_over: bool = False
+    """True where nothing was rendered at all: its template was out of use, and another way was taken."""
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> BaseRecord:
@@ -69,6 +73,16 @@ class ClipRecord:
     scores: Mapping[str, float] = field(default_factory=dict)
     policy: str | None = None
 
+    @property
+    def signed(self) -> bool:
+        """True when it carries a C2PA signature."""
+        return "c2pa" in self.labels
+
+    @property
+    def key(self) -> str:
+        """Where its bytes lie."""
+        return layout.clip_key(self.digest, signed=self.signed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRecord:
@@ -81,6 +95,10 @@ class BodyRecord:
     """The inspection policy that the first clip passed."""
 
 
+Fit = Callable[[bytes], bool]
+"""Whether bytes may stand for a clip that has just been made."""
+
+
 def _dump(record: Any) -> bytes:
     return json.dumps(asdict(record), ensure_ascii=False, indent=1, default=datetime.isoformat).encode()
 
@@ -88,8 +106,9 @@ def _dump(record: Any) -> bytes:
 class Library:
     """Reads and writes layers. Thread-safe as its store is; raises the store's errors."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, *, signed: bool = False) -> None:
+        """``signed``: finished clips are those that carry a signature; others of the same recipe are not looked at."""
+        self.store, self._signed = store, signed
 
     def _read(self, key: str) -> dict[str, Any] | None:
         try:
@@ -142,6 +161,21 @@ class Library:
         self.store.put(layout.base_record_key(record.digest), _dump(done), layout.base_record_attributes())
         return done
 
+    def take(self, record: BaseRecord) -> BaseRecord:
+        """Remember that of several candidates this is the one."""
+        done = replace(record, candidate=False)
+        self.store.put(layout.base_record_key(record.digest), _dump(done), layout.base_record_attributes())
+        return done
+
+    def pass_over(self, record: BaseRecord) -> bool:
+        """Remember that a scene is not to be rendered. False where something is known of it by now: that stands."""
+        key, attributes = layout.base_record_key(record.digest), layout.base_record_attributes()
+        try:
+            self.store.put(key, _dump(record), attributes, condition=Absent())
+        except ConditionFailedError:
+            return False
+        return True
+
     def quarantined(self, record: BaseRecord) -> bytes | None:
         """A rejected clip's bytes, or None where they are missing or not what the record says."""
         return self._bytes(record.quarantine_key, record.sha256) if record.quarantine_key else None
@@ -178,7 +212,7 @@ class Library:
         clip = self.clip_record(plain.digest) if plain is not None else None
         if clip is None:
             return None
-        data, poster = self._bytes(layout.clip_key(clip.digest), clip.sha256), self._poster(clip.digest)
+        data, poster = self._bytes(clip.key, clip.sha256), self._poster(clip.digest)
         return Body(data=data, poster=poster) if data is not None and poster is not None else None
 
     def put_body(self, recipe: Recipe, body: Body, policy: str | None) -> None:
@@ -199,23 +233,35 @@ class Library:
 
     def clip_record(self, digest: str) -> ClipRecord | None:
         """What is known of a finished clip, or None where there is none whose bytes are there too."""
-        found = self._read(layout.clip_record_key(digest))
+        found = self._read(layout.clip_record_key(digest, signed=self._signed))
         if found is None:
             return None
-        stat = self.store.stat(layout.clip_key(digest))
-        if stat is None or stat.size != found["size"]:
-            return None
-        found["labels"] = tuple(found["labels"])
-        return ClipRecord(**found)
+        record = ClipRecord(**found | {"labels": tuple(found["labels"])})
+        stat = self.store.stat(record.key)
+        return record if stat is not None and stat.size == record.size else None
 
-    def put_clip(self, record: ClipRecord, data: bytes, poster: bytes) -> ClipRecord:
-        """Store a finished clip and its poster, the record last."""
+    def put_clip(self, record: ClipRecord, data: bytes, poster: bytes, fit: Fit | None = None) -> ClipRecord:
+        """Store a finished clip and its poster, the record last. The record tells of the bytes that are there then.
+
+        A signed clip has other bytes each time, so whoever comes first decides: what lies there and is ``fit`` stays,
+        and is what everybody announces.
+        """
         keys = (layout.surrogate_key("clip", record.digest),)
-        stat = self.store.put(layout.clip_key(record.digest), data, layout.clip_attributes(record.sha256, keys))
+        condition = Absent() if fit is not None else None
+        attributes = layout.clip_attributes(record.sha256, keys)
+        try:
+            stat = self.store.put(record.key, data, attributes, condition=condition)
+        except ConditionFailedError:
+            there, stat = self.store.get(record.key)
+            if fit is not None and fit(there):
+                record = replace(record, sha256=hashlib.sha256(there).hexdigest(), size=len(there))
+            else:
+                stat = self.store.put(record.key, data, attributes)
         poster_sha256 = hashlib.sha256(poster).hexdigest()
         self.store.put(layout.poster_key(record.digest), poster, layout.poster_attributes(poster_sha256, keys))
-        done = ClipRecord(**(asdict(record) | {"etag": stat.etag}))
-        self.store.put(layout.clip_record_key(record.digest), _dump(done), layout.clip_record_attributes())
+        done = replace(record, etag=stat.etag)
+        key = layout.clip_record_key(record.digest, signed=record.signed)
+        self.store.put(key, _dump(done), layout.clip_record_attributes())
         return done
 
 

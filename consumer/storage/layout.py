@@ -41,6 +41,11 @@ def safe_name(identifier: str) -> str:
     return identifier if _SAFE.fullmatch(identifier) else _hashed(identifier)
 
 
+def is_digest(text: str) -> bool:
+    """Whether it can name an object by content."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def _addressed(folder: str, digest: str, ending: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest[:80]!a} is not 64 lower-case hex digits")
@@ -72,14 +77,14 @@ def body_record_key(digest: str) -> str:
     return _addressed("bodies", digest, ".json")
 
 
-def clip_key(digest: str) -> str:
-    """The finished clip of a recipe."""
-    return _addressed("clips", digest, ".mp4")
+def clip_key(digest: str, *, signed: bool = False) -> str:
+    """The finished clip of a recipe. One that carries a signature has a name of its own: its bytes are others."""
+    return _addressed("clips", digest, ".c2pa.mp4" if signed else ".mp4")
 
 
-def clip_record_key(digest: str) -> str:
+def clip_record_key(digest: str, *, signed: bool = False) -> str:
     """What is known of a finished clip; written after clip and poster, so that its presence means: complete."""
-    return _addressed("clips", digest, ".json")
+    return _addressed("clips", digest, ".c2pa.json" if signed else ".json")
 
 
 def poster_key(digest: str) -> str:
