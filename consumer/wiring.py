@@ -9,18 +9,21 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consumer.planner.recipes import Planning
 from consumer.settings import Kafka, Registry, Settings
 from consumer.stream import schemas
 from consumer.stream.codec import FramedCodec, SingleObjectCodec
 from consumer.stream.deadletter import dead_letter_topic
-from consumer.stream.registry import RegistryCodec, RegistryOptions
 from model.engine import Engine, EngineSpec, ShapeError
 from model.engines import open_engine
 from model.hosted import Hosted
 from model.recipe import Encoding
 from model.wan.options import WanOptions
+
+if TYPE_CHECKING:
+    from consumer.stream.registry import RegistryOptions
 
 PLANNER, RENDERER, DRESSER = "planner", "renderer", "dresser"
 
@@ -109,6 +112,9 @@ def open_codec(settings: Settings) -> FramedCodec:
     known = schemas.load(topics=topic_names(settings))
     if settings.registry.url is None:
         return SingleObjectCodec(known)
+    # Its client brings half a web framework along: a seventh of a process's start, for those alone who have a registry.
+    from consumer.stream.registry import RegistryCodec  # noqa: PLC0415
+
     return RegistryCodec(known, registry_options(settings.registry))
 
 
@@ -119,6 +125,8 @@ def topic_names(settings: Settings) -> dict[str, str]:
 
 def registry_options(registry: Registry) -> RegistryOptions:
     """How to reach the configured registry. Holds the password."""
+    from consumer.stream.registry import RegistryOptions  # noqa: PLC0415 - as above
+
     return RegistryOptions(
         url=registry.url or "",
         username=registry.username,
