@@ -68,6 +68,7 @@ from consumer.wiring import (
 from model.engine import Engine, EngineError
 from model.inspect import PolicyError
 from model.inspect.judges import JudgeError
+from model.provenance import CredentialsError
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,7 @@ _CONFIGURATION = (
     EngineError,
     PolicyError,
     JudgeError,
+    CredentialsError,
     PlanningError,
     PortError,
     CatalogError,

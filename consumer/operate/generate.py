@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from consumer.operate.progress import Bar, shown
+from consumer.renderer.signing import signer_of
 from consumer.settings import Settings
 from consumer.wiring import PlanningError, engine_of, planning_of
 from model.encode import encode_base
@@ -22,6 +23,7 @@ from model.finish import Finished, dress_body, finish
 from model.inspect import POLICY, inspect_file, inspect_frames
 from model.label import LABEL_SETTING, wording_fault
 from model.probe import probe
+from model.provenance import CredentialsError, Signer
 from model.recipe import Photo, Recipe, RecipeError, Scene
 from model.splice import splice
 
@@ -87,7 +89,7 @@ def recipe_of(wish: Wish, settings: Settings, spec: EngineSpec) -> Recipe:
 
 
 def generate(
-    wish: Wish, settings: Settings, engine: Engine, output: Path, bar: Bar
+    wish: Wish, settings: Settings, engine: Engine, output: Path, bar: Bar, *, signer: Signer | None = None
 ) -> tuple[Recipe, Finished, Rendered]:
     """Render, inspect, dress and write. Gives the recipe, the finished clip and what the engine said of its work.
 
@@ -112,7 +114,8 @@ def generate(
         if is_draft(recipe, engine.spec):
             finished, policy = _draft(base, recipe), replace(POLICY, off=frozenset({"labels"}))
         else:
-            finished, policy = finish(base, recipe, generative=engine.spec.generative), POLICY
+            generative = engine.spec.generative
+            finished, policy = finish(base, recipe, generative=generative, signer=signer), POLICY
         checked = inspect_file(finished.data, recipe, policy)
         if not checked.passed:
             raise GenerateError("the finished file failed inspection: " + "; ".join(f.message for f in checked.faults))
@@ -177,11 +180,11 @@ def run(settings: Settings, wish: Wish, *, image: Path | None, output: Path, jso
     start = time.perf_counter()
     with shown() as bar:
         try:
-            engine = engine_of(settings)
-        except EngineError as error:
+            engine, signer = engine_of(settings), signer_of(settings.clip.c2pa)
+        except (EngineError, CredentialsError) as error:
             raise WishError(str(error)) from error
         try:
-            recipe, finished, rendered = generate(wish, settings, engine, output, bar)
+            recipe, finished, rendered = generate(wish, settings, engine, output, bar, signer=signer)
         except RecipeError as error:
             raise WishError(str(error)) from error
         except (EngineError, ClipError, OSError) as error:

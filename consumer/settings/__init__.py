@@ -2,8 +2,10 @@
 
 from consumer.settings.branches import (
     EMBEDDED,
+    REVIEWER,
     S3,
     SIZES,
+    C2paSettings,
     ClipSettings,
     Database,
     EngineSettings,
@@ -25,8 +27,10 @@ __all__ = [
     "DEFAULT_FILE",
     "EMBEDDED",
     "PREFIX",
+    "REVIEWER",
     "S3",
     "SIZES",
+    "C2paSettings",
     "ClipSettings",
     "Database",
     "EngineSettings",

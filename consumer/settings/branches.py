@@ -189,6 +189,28 @@ SIZES = {
 """Names for output sizes, pixels wide and high; WIDTHxHEIGHT works for any other."""
 
 
+class C2paSettings(_Tree):
+    """The C2PA signature that finished clips carry. Needs the c2pa extra where clips are finished."""
+
+    certificate: Path | None = None
+    """PEM file of the signing certificate, those above it after it. None: clips are not signed (docs/LABELS.md)."""
+    key: Path | None = None
+    """PEM file of its private key, without a passphrase."""
+    algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] | None = None
+    """Signature algorithm; by default the one that the key is for."""
+    timestamp_url: str | None = None
+    """http(s) address of an RFC 3161 timestamp authority, asked with every clip. None: nobody is asked, and the
+    signature is worth as much as the certificate is in force."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key come together: one of them is not set")
+        if self.timestamp_url is not None and not self.timestamp_url.startswith(("http://", "https://")):
+            raise ValueError("timestamp_url: want http://… or https://…")
+        return self
+
+
 class ClipSettings(_Tree):
     """What clips are made: size, length, rate and encoding."""
 
@@ -201,6 +223,7 @@ class ClipSettings(_Tree):
     """Visible label on clips a model generated."""
     producer: str | None = None
     """ContentProducer code (27 characters) of the metadata label on clips a model generated."""
+    c2pa: C2paSettings = C2paSettings()
 
     @field_validator("size")
     @classmethod
@@ -296,6 +319,8 @@ class Planner(_Tree):
     """When products of tier LONG_TAIL get their clips: at once, or when somebody first asks for one."""
     page: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     """Most products that a promotion's fan-out takes at once; fewer where that would keep new products waiting."""
+    audit_days: Annotated[int, Field(ge=183, le=36_500)] = 400
+    """Days for which the planner keeps who made which clip under which ProduceID; half a year is the least allowed."""
     gpu_seconds_per_clip: Annotated[float, Field(ge=0)] = 20.0
     """What a render costs, for `skureel promo plan`: skureel_engine_seconds_total over skureel_renders_total."""
     gpu_price_per_hour: Annotated[float, Field(ge=0)] = 2.5

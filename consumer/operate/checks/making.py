@@ -1,22 +1,28 @@
-"""Looks at what clips are made with: encoder, typeface, templates, wording rules, engine."""
+"""Looks at what clips are made with: encoder, typeface, templates, wording rules, engine, signature."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from consumer.events import utc_now
 from consumer.operate.checks.finding import Check, Finding, fail, ok, warn
 from consumer.planner.configured import prompts_of, rules_of
 from consumer.planner.prompting.rulebook import RuleError
 from consumer.planner.prompting.schema import TemplateError
+from consumer.renderer.signing import signer_of
 from consumer.settings import Settings
 from consumer.wiring import PlanningError, engine_of, planning_of
 from model.encode import choose_codec
 from model.engine import EngineError
 from model.errors import CodecError
+from model.provenance import CredentialsError
 from model.typeset import FontError, check_fonts
 
 PORTABLE = "libx264"
 """The encoder that makes the same bytes on every machine."""
+SOON = timedelta(days=30)
+"""A certificate that expires sooner than this is told of."""
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:
@@ -28,6 +34,7 @@ def checks(settings: Settings) -> tuple[Check, ...]:
         Check("templates", lambda: _templates(settings), advice="is the disk of planner.templates there?"),
         Check("wording rules", lambda: _rules(settings), advice="is the disk of planner.prompt_rules there?"),
         Check("engine", lambda: _engine(settings), late="warn", advice=advice),
+        Check("signing", lambda: _signing(settings), advice="is the disk of clip.c2pa.certificate there?"),
     )
 
 
@@ -97,3 +104,20 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         yield fail("engine", f"{found}: {error}", "mend what it says, or set engine.name to storyboard")
     finally:
         engine.close()
+
+
+def _signing(settings: Settings) -> Iterator[Finding]:
+    try:
+        signer = signer_of(settings.clip.c2pa)
+    except CredentialsError as error:
+        yield fail("signing", str(error), "see docs/LABELS.md for what a certificate must have")
+        return
+    if signer is None:
+        yield ok("signing", "clips are not signed: clip.c2pa.certificate is not set")
+        return
+    own = signer.credentials
+    found = f"C2PA by {own.subject}, {own.algorithm}, until {own.expires.date().isoformat()}; tried"
+    if own.expires - utc_now() < SOON:
+        yield warn("signing", found, "renew the certificate: once it has expired no clip is published")
+    else:
+        yield ok("signing", found)

@@ -67,7 +67,7 @@ def test_all_is_well_on_the_embedded_set_up(monkeypatch: pytest.MonkeyPatch) -> 
     assert {finding["status"] for name, finding in found.items() if name not in machines_own} == {"ok"}
     assert set(found) == {
         "settings", "processors", "disk", "clock", "metrics port", "kafka", "kafka transactions", "schema registry",
-        "store", "database", "video codec", "fonts", "templates", "wording rules", "engine",
+        "store", "database", "video codec", "fonts", "templates", "wording rules", "engine", "signing",
     }  # fmt: skip
     assert "embedded: one was started for this check" in found["kafka"]["found"]
     assert "the first `skureel run` makes it" in found["database"]["found"]
