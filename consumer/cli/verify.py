@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from consumer.cli.shared import Config, Json, settings_of
+from consumer.cli.shared import USAGE, Config, Json, fail, settings_of
 
 
 def verify(
@@ -18,20 +19,32 @@ def verify(
     label: Annotated[
         list[str] | None, typer.Option(help="Words of the visible label, beside the usual ones; may be repeated.")
     ] = None,
+    require: Annotated[
+        Literal["c2pa"] | None, typer.Option(help="What must be there besides: c2pa, a signature that holds.")
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="PEM file of certificates: a signature must lead to one of them.")
+    ] = None,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Follow addresses that are not public, too.")
     ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Check codec, key frames, decoding and AI labels of MP4 files.
+    """Check codec, key frames, decoding, AI labels and C2PA signature of MP4 files.
 
     Any MP4, whoever made it; everything is read from the bytes. A file that does not say how it was made must be
-    labelled. Exit code 0: all hold; 1: something fails; 2: an address is not followed; 3: a file cannot be read.
+    labelled. A signature that is there must hold. Exit code 0: all hold; 1: something fails; 2: an address is not
+    followed; 3: a file cannot be read.
     """
     from consumer.operate import verify as command
 
     words = [*(label or []), settings_of(config).clip.label]
-    ending = command.run(files, origin=origin, words=words, private=allow_private, json=json)
+    try:
+        demand = command.demand_of(trust, required=require == "c2pa")
+    except command.TrustError as error:
+        fail(str(error), USAGE)
+    asked = command.Asked(origin=origin, words=words, demand=demand, private=allow_private)
+    ending = command.run(files, asked, json=json)
     if ending:
         raise typer.Exit(int(ending))

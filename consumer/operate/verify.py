@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -15,7 +16,8 @@ from rich.text import Text
 
 from consumer.operate.sources import RefusedError, Told, TooLargeError, UnreachableError, read
 from model.probe import MAX_BYTES
-from model.verify import COMMON, Finding, Origin, Verdict, verify
+from model.provenance import ProvenanceError, anchors_of
+from model.verify import COMMON, Demand, Finding, Origin, Verdict, verify
 
 STYLES = {"ok": "green", "note": "cyan", "fail": "bold red", "skipped": "yellow"}
 
@@ -61,30 +63,46 @@ class Outcome:
         }
 
 
-def judged(target: str, *, origin: Origin, words: Sequence[str], private: bool, told: Told) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of every file. ``words`` are looked for beside the usual ones."""
+
+    origin: Origin = "auto"
+    words: Sequence[str] = ()
+    demand: Demand = field(default_factory=Demand)
+    private: bool = False
+    """Addresses that are not public are followed, too."""
+
+
+class TrustError(Exception):
+    """Raised when the certificates that are to be trusted cannot be read."""
+
+
+def demand_of(trust: Path | None, *, required: bool) -> Demand:
+    """What the options ask of a signature. Raises TrustError."""
+    try:
+        return Demand(required=required, anchors=anchors_of(trust) if trust else None)
+    except ProvenanceError as error:
+        raise TrustError(f"--trust: {error}") from error
+
+
+def judged(target: str, asked: Asked, told: Told) -> Outcome:
     """Read one file or address, and verify it."""
     try:
-        data = read(target, MAX_BYTES, private=private, told=told)
+        data = read(target, MAX_BYTES, private=asked.private, told=told)
     except RefusedError as error:
         return Outcome(target=target, ending=Ending.REFUSED, problem=str(error))
     except UnreachableError as error:
         return Outcome(target=target, ending=Ending.UNREACHABLE, problem=str(error))
     except TooLargeError as error:
         return Outcome(target=target, ending=Ending.FAILS, problem=f"is no clip: {error}")
-    verdict = verify(data, origin=origin, words=words)
+    words = tuple(dict.fromkeys((*asked.words, *COMMON)))
+    verdict = verify(data, origin=asked.origin, words=words, demand=asked.demand)
     return Outcome(target=target, ending=Ending.HOLDS if verdict.holds else Ending.FAILS, verdict=verdict)
 
 
-def run(
-    targets: Sequence[str],
-    *,
-    origin: Origin = "auto",
-    words: Sequence[str] = (),
-    private: bool = False,
-    json: bool = False,
-) -> Ending:
-    """The command. ``words`` are looked for beside the usual ones."""
-    every = tuple(dict.fromkeys((*words, *COMMON)))
+def run(targets: Sequence[str], asked: Asked, *, json: bool = False) -> Ending:
+    """The command."""
     outcomes = []
     with _bar() as progress:
         for target in targets:
@@ -93,7 +111,7 @@ def run(
             def told(done: int, of: int | None, task: TaskID = task) -> None:
                 progress.update(task, completed=done, total=of)
 
-            outcomes.append(judged(target, origin=origin, words=every, private=private, told=told))
+            outcomes.append(judged(target, asked, told))
             progress.remove_task(task)
     if json:
         print(jsonlib.dumps([outcome.plain() for outcome in outcomes], ensure_ascii=False))

@@ -5,7 +5,8 @@ Everything is read from the bytes themselves. Knows no recipe and no policy: ``i
 
 from model.verify.labels import Origin
 from model.verify.sighting import COMMON
+from model.verify.signed import Demand
 from model.verify.verdict import CHECKS, Finding, Verdict
 from model.verify.whole import verify
 
-__all__ = ["CHECKS", "COMMON", "Finding", "Origin", "Verdict", "verify"]
+__all__ = ["CHECKS", "COMMON", "Demand", "Finding", "Origin", "Verdict", "verify"]

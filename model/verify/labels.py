@@ -24,6 +24,8 @@ Origin = Literal["auto", "generated", "drawn"]
 
 LEAST_SECONDS = 2.0
 """A visible label stays at least this long, from the first picture (GB 45438-2025, 5.4)."""
+TRAINED = frozenset({"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"})
+"""Digital source types (IPTC) of what a model generated, or had a part in."""
 _SLACK = 1e-9
 """Of shares, which are quotients."""
 
@@ -35,16 +37,18 @@ class Claims:
     labels: tuple[str, ...]
     """Every AIGC key's text."""
     comment: str
+    sources: tuple[str, ...] = ()
+    """The digital source types that its signature vouches for."""
 
 
-def claims_of(data: bytes) -> Claims:
+def claims_of(data: bytes, sources: tuple[str, ...] = ()) -> Claims:
     """What a well-formed file says. Its comment may stand elsewhere than our keys do, as ffmpeg rewrites it."""
     try:
         with open_mp4(data) as container:
             comment = container.metadata.get("comment", "")
     except (FFmpegError, OSError, ValueError, MemoryError):
         comment = ""
-    return Claims(labels=tuple(text for key, text in read_tags(data) if key == AIGC), comment=comment)
+    return Claims(labels=tuple(text for key, text in read_tags(data) if key == AIGC), comment=comment, sources=sources)
 
 
 def label_findings(claims: Claims, origin: Origin, sighting: Sighting | None, seconds: float) -> Iterator[Finding]:
@@ -66,6 +70,7 @@ def _origin(claims: Claims, origin: Origin, sighting: Sighting | None) -> tuple[
     signs = [f"{AIGC} label"] if claims.labels else []
     signs += ["comment"] if claims.comment.startswith(GENERATED) else []
     signs += ["visible label"] if sighting else []
+    signs += ["signature"] if any(source in TRAINED for source in claims.sources) else []
     told = " and ".join(signs)
     if claims.comment == HONEST:
         if signs:

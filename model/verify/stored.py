@@ -16,12 +16,9 @@ from model.errors import BoxError, VerifyError
 from model.probe import Probe
 from model.verify.verdict import Finding
 
-C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-"""Type of the ``uuid`` box that holds a C2PA manifest (C2PA specification 2.1, A.5.1)."""
-
 
 def header_findings(data: bytes, headers: Probe) -> Iterator[Finding]:
-    """Container, size, faststart, sound, pixels and C2PA."""
+    """Container, size, faststart, sound and pixels."""
     brand = next((data[box.body : box.body + 4].decode("latin-1") for box in boxes(data) if box.kind == "ftyp"), "none")
     yield Finding("container", "ok", f"MP4, brand {brand!a}, {len(data)} bytes")
     even = headers.width % 2 == 0 and headers.height % 2 == 0
@@ -37,8 +34,6 @@ def header_findings(data: bytes, headers: Probe) -> Iterator[Finding]:
         yield Finding("pixels", "ok", "4:2:0, 8 bits (yuv420p)")
     else:
         yield Finding("pixels", "fail", headers.pix_fmt, "not every player shows anything but yuv420p")
-    signed = any(data[box.body : box.body + 16] == C2PA_UUID for box in boxes(data) if box.kind == "uuid")
-    yield Finding("c2pa", "note", "present, not validated") if signed else Finding("c2pa", "ok", "absent")
 
 
 class _Packet(NamedTuple):

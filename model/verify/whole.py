@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from model.encode import planar_frames_of
 from model.errors import ClipError, VerifyError
@@ -12,23 +13,27 @@ from model.probe import Probe, probe
 from model.verify import aigc
 from model.verify.labels import Origin, claims_of, label_findings
 from model.verify.sighting import COMMON, LabelWatch, Sighting
+from model.verify.signed import Demand, examine
 from model.verify.stored import header_findings, packet_findings
 from model.verify.verdict import Finding, Verdict, complete
 
 DECODE_SECONDS = 120.0
 """Longest that decoding may take: a small file can hold hours of work."""
+UNASKED = Demand()
+"""A signature is told of, and has to hold where there is one."""
 _TOLD = ("comment", "software", "recipe")
 _TOLD_CHARS = 200
 """As much of a tag as the facts repeat."""
 
 
-def verify(data: bytes, *, origin: Origin = "auto", words: Sequence[str] = COMMON) -> Verdict:
+def verify(data: bytes, *, origin: Origin = "auto", words: Sequence[str] = COMMON, demand: Demand = UNASKED) -> Verdict:
     """Check a file. Never raises for a bad one, however broken: what cannot be looked at is ``skipped``.
 
     Args:
         data: The whole file.
         origin: Who made its pictures, where the caller knows better than the file.
         words: Texts of the visible label to look for.
+        demand: What is asked of a C2PA signature.
     """
     facts: dict[str, object] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     try:
@@ -36,8 +41,10 @@ def verify(data: bytes, *, origin: Origin = "auto", words: Sequence[str] = COMMO
     except ClipError as error:
         return Verdict(findings=complete([_unreadable(data, error)]), facts=facts)
     facts |= _facts(headers)
-    findings = [*header_findings(data, headers), *packet_findings(data, headers)]
-    findings += _pictures(data, headers, (origin, words), facts)
+    seal = examine(data, demand)
+    facts["c2pa"] = seal.facts
+    findings = [*header_findings(data, headers), *packet_findings(data, headers), seal.finding]
+    findings += _pictures(data, headers, _Asked(origin, words, seal.sources), facts)
     return Verdict(findings=complete(findings), facts=facts)
 
 
@@ -62,12 +69,18 @@ def _facts(headers: Probe) -> dict[str, object]:
     }
 
 
-def _pictures(
-    data: bytes, headers: Probe, asked: tuple[Origin, Sequence[str]], facts: dict[str, object]
-) -> Iterator[Finding]:
+class _Asked(NamedTuple):
+    """What the pictures are looked at for, and what is known of their origin."""
+
+    origin: Origin
+    words: Sequence[str]
+    sources: tuple[str, ...]
+
+
+def _pictures(data: bytes, headers: Probe, asked: _Asked, facts: dict[str, object]) -> Iterator[Finding]:
     """Decoding and labels; where decoding does not end, the visible one is left out. Labels are added to the facts."""
-    origin, words = asked
-    claims = claims_of(data)
+    origin, words, sources = asked
+    claims = claims_of(data, sources)
     facts["aigc"] = aigc.read(claims.labels[0]) if claims.labels else None
     watch = LabelWatch(words, (headers.width, headers.height), headers.fps)
     try:
