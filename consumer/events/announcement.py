@@ -69,6 +69,8 @@ class Lineage:
     """Set where the inspection kept the base clip back and a person approved it."""
     template: str | None = None
     """Template of the prompt and its version, ``NAME@VERSION``."""
+    fallback: str | None = None
+    """How it was made where not as planned: ``photo``, ``storyboard``, ``calm``, ``pan``."""
 
     @classmethod
     def from_avro(cls, record: Avro) -> Lineage:

@@ -227,6 +227,50 @@ REJECTIONS = _spec(
     "Look at what waits for a person, and at what changed in the templates.",
 )
 INSPECTIONS = _spec("skureel_inspections_total", "counter", ("result",), "Inspections: passed, failed.", "None.")
+ATTEMPTS = _spec(
+    "skureel_attempts_total",
+    "counter",
+    ("rung", "result"),
+    "Base clips rendered and inspected, by the way they were made (planned, calm, pan) and result: accepted, rejected.",
+    "Many rejected on 'planned': look at video-rejected and at the templates.",
+)
+ATTEMPTS_NEEDED = _spec(
+    "skureel_attempts_per_clip",
+    "histogram",
+    (),
+    "Renders that an accepted clip took, those that were rejected before it included.",
+    "Rising: the same as many rejected in skureel_attempts_total.",
+    (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0),
+)
+REJECTED_SECONDS = _spec(
+    "skureel_rejected_engine_seconds_total",
+    "counter",
+    ("rung",),
+    "Device time of attempts that failed inspection. Device time an accepted clip: skureel_engine_seconds_total over "
+    "the count of skureel_attempts_per_clip.",
+    "A growing share of skureel_engine_seconds_total: as for skureel_attempts_total.",
+)
+TEMPLATE_BREAKER = _spec(
+    "skureel_template_breaker_open",
+    "gauge",
+    ("template",),
+    "1 while a template version is out of use because its clips are rejected far more often than usual.",
+    "Look at its rejected clips, mend the template and raise its version; it is tried again by itself.",
+)
+TEMPLATE_OPENINGS = _spec(
+    "skureel_template_breaker_openings_total",
+    "counter",
+    ("template",),
+    "How often a template version was taken out of use.",
+    "As for skureel_template_breaker_open.",
+)
+TEMPLATE_PASSED_OVER = _spec(
+    "skureel_template_passed_over_total",
+    "counter",
+    ("template",),
+    "Clips that were not rendered as planned because their template version was out of use.",
+    "They went to the next of renderer.fallbacks, or were rejected.",
+)
 UNLABELLED = _spec(
     "skureel_unlabelled_publish_total",
     "counter",
@@ -238,8 +282,9 @@ FALLBACKS = _spec(
     "skureel_fallbacks_total",
     "counter",
     ("kind",),
-    "Clips made another way than planned: photo (from words alone), storyboard (drawn, without a model).",
-    "Check the image addresses of the catalog.",
+    "Clips made another way than planned: photo (from words alone), storyboard (drawn, without a model) where a photo "
+    "is not to be had; calm (simpler motion), pan (drawn) where inspection rejected what was planned.",
+    "photo, storyboard: check the image addresses of the catalog. calm, pan: see skureel_attempts_total.",
 )
 FRESHNESS_SECONDS = _spec(
     "skureel_freshness_seconds",

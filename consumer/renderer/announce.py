@@ -181,7 +181,7 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         cause=request.cause,
         reasons=tuple(Reason(check=check, message=message) for check, message in last.reasons),
         scores=dict(last.scores),
-        attempts=len(records),
+        attempts=sum(not each.passed_over for each in records),
         recipe_digest=request.recipe.digest if request.recipe else None,
         base_digest=last.digest,
         tried=tuple(record.digest for record in records),

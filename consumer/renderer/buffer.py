@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from consumer.events import ClipRequest
 from consumer.renderer.alias import Origin
+from consumer.renderer.ladder import Rung
 from consumer.renderer.lanes import Lane
 from consumer.renderer.library import BaseRecord
 from consumer.renderer.outages import Case
 from consumer.stream.headers import Trace
 from consumer.stream.types import Lease, Partition, Record
+from model.engine import Rendered
 from model.recipe import Recipe
 
 
@@ -38,16 +40,35 @@ class Job:
     """True when its partition left: whatever comes of it is cache for the new owner, and not settled."""
     recipe: Recipe | None = None
     """The recipe in work: photo pinned, seed of the present attempt."""
+    planned: Recipe | None = None
+    """The recipe as planned, its photo fixed, or what stands in for one that cannot be had: what attempts vary."""
+    stand_in: str | None = None
+    """What stands in for a photo that cannot be had: ``photo`` (words alone) or ``storyboard``; None: nothing."""
+    rung: Rung = "planned"
+    """The way that the recipe in work takes."""
     photo: bytes | None = None
-    failed: list[BaseRecord] = field(default_factory=list)
-    """Attempts that did not pass inspection, in order."""
+    seen: list[BaseRecord] = field(default_factory=list)
+    """What is known of its attempts, in order: those that failed, candidates, the one that was taken."""
+    admitted: bool = False
+    """True once its template's breaker let it pass: it is asked once a job."""
+    noted: Rendered | None = None
+    """The frames whose attempt is among ``seen``, while what follows from them is being found out."""
     tries: int = 0
     """How often an engine failed on the scene in work in a way that may pass."""
-    engine_seconds: float = 0.0
     case: Case = field(default_factory=Case)
     """What it has been through while something was out."""
     looked_again_for: str = ""
     """The scene for which the store was asked twice, because this process had just rendered it."""
+
+    @property
+    def failed(self) -> list[BaseRecord]:
+        """Attempts that did not pass inspection, in order."""
+        return [each for each in self.seen if not (each.accepted or each.passed_over)]
+
+    @property
+    def rendered(self) -> list[BaseRecord]:
+        """All attempts for which an engine worked, in order, whenever that was."""
+        return [each for each in self.seen if not each.passed_over]
 
     @property
     def target(self) -> tuple[str, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from consumer.renderer.ends import Addresses
 from consumer.renderer.engine_room import Limits
-from consumer.renderer.renderer import RendererOptions
-from consumer.renderer.work import Rules
+from consumer.renderer.options import RendererOptions, Rules
+from consumer.renderer.signing import signer_of
+from consumer.renderer.templates import BreakerRules
 from consumer.settings import Settings
 from model.engine import Engine, EngineSpec
 from model.engines import open_engine
 from model.inspect import Inspector, load_policy
 from model.inspect.judges import open_judges
+from model.storyboard.spec import SPEC as STORYBOARD
 
 
 def renderer_options(settings: Settings, role: str, *, group: str, cluster: str) -> RendererOptions:
@@ -32,7 +34,12 @@ def renderer_options(settings: Settings, role: str, *, group: str, cluster: str)
             attempts=rules.attempts,
             photo_policy=rules.photo_policy,
             tries=rules.tries,
+            fallbacks=rules.fallbacks,
+            pan=STORYBOARD,
+            best_of=rules.best_of,
+            breaker=BreakerRules(**rules.breaker.model_dump()),
             inspector=inspector_of(settings),
+            signer=signer_of(settings.clip.c2pa),
         ),
         limits=Limits(
             job_timeout=engine.job_timeout,
@@ -46,9 +53,10 @@ def renderer_options(settings: Settings, role: str, *, group: str, cluster: str)
 
 
 def fallback_of(settings: Settings, spec: EngineSpec) -> Engine | None:
-    """The engine that draws what the configured one cannot render, where the photo policy may ask for it."""
+    """The engine that draws what the configured one cannot render, where photo policy or fallbacks may ask for it."""
     policy = settings.renderer.photo_policy
-    if policy == "storyboard" or (policy == "text" and not spec.texts):
+    wanted = policy == "storyboard" or (policy == "text" and not spec.texts) or "pan" in settings.renderer.fallbacks
+    if wanted and spec.name != STORYBOARD.name:
         return open_engine("storyboard")
     return None
 

@@ -169,11 +169,13 @@ class Finishing:
             scores={**base.scores, **clip.scores},
             inspection_policy=clip.policy,
             not_inspected=dict(base.skipped),
-            engine_seconds=job.engine_seconds,
+            # What the clip cost, failed attempts included, whichever process made them; nothing where none was made.
+            engine_seconds=sum(each.engine_seconds for each in job.rendered) if work is Work.RENDER else 0.0,
             work=work,
-            attempts=len(job.failed) + 1,
-            review=base.review,
+            attempts=len(job.rendered),
+            fallback=job.rung if job.rung != "planned" else job.stand_in,
             template=job.request.template,
+            review=base.review,
         )
         step = self.publish(job, self._announcer.ready(job.request, clip, lineage, self._clock()))
         if isinstance(step, Say) and work is not Work.RENDER:

@@ -1,4 +1,4 @@
-"""The recipe in work: the planned one with its photo fixed, or what stands in for a photo that cannot be had."""
+"""The planned recipe with its photo fixed, or what stands in for a photo that cannot be had."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Engines:
 
 
 class Pinning:
-    """Sets a job's recipe and photo. Thread-safe; waits for hosts that stumble; raises the store's errors."""
+    """Sets a job's planned recipe and photo. Thread-safe; waits for hosts that stumble; raises the store's errors."""
 
     def __init__(
         self,
@@ -67,28 +67,32 @@ class Pinning:
         """
         recipe = job.request.recipe
         assert recipe is not None  # noqa: S101 - only requests with a recipe get here
-        job.recipe, job.photo, job.tries = recipe, None, 0
+        job.planned, job.stand_in, job.photo = recipe, None, None
         photo = recipe.scene.photo
         if photo is None or photo.sha256 is not None:
             return
         try:
             job.photo, sha256 = self._fetch(photo)
         except PhotoError as error:
-            job.recipe = self._without_photo(job, recipe, error)
+            job.planned = self._without_photo(job, recipe, error)
         else:
-            job.recipe = recipe.pinned(sha256)
+            job.planned = recipe.pinned(sha256)
 
     def equip(self, job: Job) -> None:
-        """Before the recipe in work is rendered: fetch its photo unless ``pin`` did. Falls back and raises like it."""
-        recipe = job.recipe
-        assert recipe is not None  # noqa: S101 - pinned before
-        photo = recipe.scene.photo
+        """Before the recipe in work is rendered: fetch its photo unless ``pin`` did.
+
+        Falls back and raises like it: then the planned recipe is another one, and attempts begin anew.
+        """
+        planned = job.planned
+        assert planned is not None  # noqa: S101 - pinned before
+        photo = planned.scene.photo
         if photo is None or job.photo is not None:
             return
         try:
             job.photo, _ = self._fetch(photo)
         except PhotoError as error:
-            job.recipe = self._without_photo(job, recipe, error)
+            job.planned = self._without_photo(job, planned, error)
+            job.seen.clear()
 
     def _without_photo(self, job: Job, recipe: Recipe, error: PhotoError) -> Recipe:
         assert recipe.scene.photo is not None  # noqa: S101 - the caller looked
@@ -101,10 +105,12 @@ class Pinning:
         log.warning("photo not to be had", product=job.request.product_id, url=url, reason=str(error))
         if fallback is not None and (self._policy == "storyboard" or not main.texts):
             self._metrics.inc(m.FALLBACKS, kind="storyboard")
+            job.stand_in = "storyboard"
             return drawn(recipe, fallback, job.request.captions)
         if not main.texts:
             raise PhotoError(f"{url}: {error}; and the {main.name} engine makes no clip from words") from error
         self._metrics.inc(m.FALLBACKS, kind="photo")
+        job.stand_in = "photo"
         return replace(recipe, scene=replace(recipe.scene, mode="text", photo=None))
 
     def _fetch(self, photo: Photo) -> tuple[bytes, str]:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -24,9 +23,10 @@ from consumer.observe import metrics as m
 from consumer.policy import POLICY
 from consumer.renderer.alias import Origin
 from consumer.renderer.buffer import Buffer, Job
-from consumer.renderer.ends import Addresses, Ends
+from consumer.renderer.ends import Ends
 from consumer.renderer.engine_room import Desk, EngineRoom, Limits
 from consumer.renderer.lanes import Lane
+from consumer.renderer.options import RendererOptions
 from consumer.renderer.outages import Case, Outages, PutOffError, StoppedError
 from consumer.renderer.photos import Photos
 from consumer.renderer.pinning import Engines
@@ -34,7 +34,7 @@ from consumer.renderer.requests import read_request
 from consumer.renderer.scenes import Scenes, Turn
 from consumer.renderer.stage import Stage
 from consumer.renderer.steps import Dress, Say, Skip, Splice, Step
-from consumer.renderer.work import Rules, Workshop
+from consumer.renderer.work import Workshop
 from consumer.storage.store import Store
 from consumer.stream.codec import Codec
 from consumer.stream.outcomes import Outcome
@@ -47,23 +47,6 @@ LOOKUP_THREADS = 4
 """Look-ups wait on the network; a few at once hide it."""
 JOIN_SECONDS = 10.0
 """How long ``close`` waits for threads: an upload's own timeout is longer, and then the process just ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RendererOptions:
-    """What the operator decides about the renderer."""
-
-    addresses: Addresses
-    cluster: str
-    look_ahead: int
-    """Requests taken ahead, in each lane."""
-    finishers: int
-    rules: Rules
-    limits: Limits = field(default_factory=Limits)
-    bulk_topics: frozenset[str] = frozenset()
-    """Topics whose requests give way to the others'."""
-    bulk_share: float = 0.1
-    """What bulk requests get all the same (see ``LaneQueue``)."""
 
 
 class Renderer:
@@ -219,6 +202,10 @@ class Renderer:
     def unavailable(self) -> Collection[str]:
         """The parts that are out just now."""
         return self._outages.names()
+
+    def notes(self) -> dict[str, str]:
+        """What is out of use just now, by name, and why: work goes on without it."""
+        return self._shop.notes()
 
     def last_sign(self) -> float | None:
         """When the engine last gave a sign of life (monotonic seconds); None while it has nothing to do."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 import structlog
 
@@ -15,45 +13,26 @@ from consumer.observe import metrics as m
 from consumer.renderer.alias import Standing, standing
 from consumer.renderer.announce import Announcer, rejected
 from consumer.renderer.buffer import Job
-from consumer.renderer.finishing import Finishing, reasons, recipe_of
+from consumer.renderer.climbing import Climber
+from consumer.renderer.finishing import Finishing, recipe_of
+from consumer.renderer.ladder import Stop, Take
 from consumer.renderer.library import BaseRecord, Library
-from consumer.renderer.outages import TRIES
+from consumer.renderer.options import Rules
 from consumer.renderer.photos import PhotoError, Photos
 from consumer.renderer.pinning import Engines, Pinning
 from consumer.renderer.steps import Dress, Render, Say, Skip, Splice, Step, WorkError
+from consumer.renderer.templates import TemplateBreakers
 from consumer.storage.store import Store
 from model.dress import check_dressing
 from model.encode import encode_base
-from model.engine import Rendered, Shot
+from model.engine import EngineSpec, Rendered, Shot
 from model.errors import WordsError
-from model.inspect import Expected, Inspector
-from model.recipe import Scene
+from model.inspect import Expected
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the operator decides about rendering."""
-
-    attempts: int
-    """Renders that may fail inspection, each with another seed; and tries of one scene at an engine that stumbles."""
-    photo_policy: Literal["text", "storyboard", "reject"]
-    """What a photo that cannot be had leads to: a clip from words alone by the same engine (by the fallback, where
-    that engine makes none from words), one by the fallback engine, or a dead letter."""
-    photo_tries: int = 3
-    inspector: Inspector = field(default_factory=Inspector)
-    """The policy a clip must pass, and the models it is shown to."""
-    tries: int = TRIES
-    """How often a request is tried again that alone suffers from what is out."""
-
-
-def attempt(scene: Scene, number: int) -> Scene:
-    """The scene of the n-th attempt: the planned one first, then seeds derived from it."""
-    if number == 0:
-        return scene
-    seed = hashlib.sha256(f"{scene.seed}/{number}".encode()).digest()
-    return replace(scene, seed=int.from_bytes(seed[:7], "big"))
+KEEPING_BACK = frozenset({"reject", "review"})
+"""Actions of the policy that keep a clip from being published."""
 
 
 class Workshop:
@@ -73,11 +52,16 @@ class Workshop:
         clock: Callable[[], datetime],
         pause: Callable[[float], bool],
     ) -> None:
-        self._library = Library(store)
+        """Raises ValueError where the rules ask for an engine that is not there."""
+        self._library = Library(store, signed=rules.signer is not None)
         self._announcer = Announcer(store)
         self._engines, self._rules = engines, rules
         self._metrics, self._clock = metrics, clock
-        self._finishing = Finishing(self._library, self._announcer, rules.inspector, metrics, clock)
+        self._climber = Climber(rules, _pan(rules, engines))
+        self._breakers = TemplateBreakers(rules.breaker, metrics)
+        self._finishing = Finishing(
+            self._library, self._announcer, rules.inspector, metrics, clock, signer=rules.signer
+        )
         self._pinning = Pinning(
             engines=engines,
             policy=rules.photo_policy,
@@ -89,7 +73,8 @@ class Workshop:
 
     def begin(self, job: Job) -> Step:
         """What the request means, and what is left to do for it. May be called again: it starts from the beginning."""
-        job.failed.clear()
+        job.seen.clear()
+        job.recipe, job.rung = None, "planned"
         alias, _ = self._announcer.read(*job.target)
         found = standing(alias, job.request, job.origin)
         if alias is not None and found is not Standing.NEWS:
@@ -106,75 +91,151 @@ class Workshop:
         return self.left(job)
 
     def left(self, job: Job) -> Step:
-        """What is left of a job whose recipe is pinned: nothing, splice, dress, render, or another attempt."""
+        """What is left of a job whose photo is pinned: nothing, splice, dress, another render, or a rejection."""
         while True:
-            recipe = recipe_of(job)
-            base = self._library.base_record(recipe.base_digest)
-            if base is not None and not base.accepted:
-                step = self.reject(job, base)
-                if step is not None:
-                    return step
+            decision = self._climber.aim(job)
+            if isinstance(decision, Stop):
+                return self._reject(job, decision.why)
+            if isinstance(decision, Take):
+                return self._from_base(job, self._taken(job, decision))
+            base = self._library.base_record(recipe_of(job).base_digest)
+            if base is not None:
+                job.seen.append(base)
                 continue
-            if base is not None:
-                clip = self._library.clip_record(recipe.digest)
-                if clip is not None:
-                    return self._finishing.announce(job, clip, base, Work.NONE)
-                if self._library.has_body(recipe):
-                    return Splice(base)
             self._check_words(job)
-            if base is not None:
-                return Dress(base)
             if self._engines is None:
                 return Render()
+            if job.rung == "planned" and decision.number == 0 and not self._admitted(job):
+                if self._passed_over(job):
+                    continue
+                return self._reject(job, "template")
+            planned = job.planned
             self._photo(job, self._pinning.equip)
-            if recipe_of(job) is recipe:
+            if job.planned is planned:
                 return Render()
+
+    def _from_base(self, job: Job, base: BaseRecord) -> Step:
+        recipe = recipe_of(job)
+        clip = self._library.clip_record(recipe.digest)
+        if clip is not None:
+            return self._finishing.announce(job, clip, base, Work.NONE)
+        if self._library.has_body(recipe):
+            return Splice(base)
+        self._check_words(job)
+        return Dress(base)
+
+    def _taken(self, job: Job, decision: Take) -> BaseRecord:
+        """The record of the attempt that is taken, remembered as such: what is compared now is not compared again."""
+        record = job.seen[decision.index]
+        if record.candidate:
+            record = job.seen[decision.index] = self._library.take(record)
+            log.info("best taken", product=job.request.product_id, attempt=decision.number + 1, of=len(job.rendered))
+        return record
 
     def shot(self, job: Job) -> Shot:
         """The job as the engine takes it."""
-        return Shot(scene=recipe_of(job).scene, photo=job.photo)
+        scene = recipe_of(job).scene
+        return Shot(scene=scene, photo=job.photo if scene.photo else None)
 
     def accept(self, job: Job, rendered: Rendered) -> Step:
-        """Inspect what the engine made and store it; what is left then: dressing, or another attempt."""
+        """Inspect what the engine made and store it; what is left then: dressing, or another attempt.
+
+        May be called again with the same frames where the store was out: what was done is not done twice.
+        """
+        if job.noted is not rendered:
+            record, data = self._note(job, rendered)
+            if record.accepted and not record.candidate:
+                self._made(job)
+                return Dress(record, Work.RENDER, data)
+            job.noted = rendered
+        step = self.left(job)
+        job.noted = None
+        if not isinstance(step, Dress):
+            return step
+        self._made(job)
+        return replace(step, work=Work.RENDER)  # an engine worked for this request, whichever attempt is taken
+
+    def _note(self, job: Job, rendered: Rendered) -> tuple[BaseRecord, bytes]:
+        """Inspect an attempt and store it; gives its record and the bytes of its base clip."""
         assert self._engines is not None  # noqa: S101 - somebody rendered it
-        scene = recipe_of(job).scene
-        job.engine_seconds += rendered.seconds
+        scene, generative = recipe_of(job).scene, self._engines.of(recipe_of(job).scene.engine).generative
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
-            expected = Expected(photo=job.photo, words=scene.captions, caption=scene.prompt)
+            photo = job.photo if scene.photo else None
+            expected = Expected(photo=photo, words=scene.captions, caption=scene.prompt)
             report = self._rules.inspector.frames(rendered.frames, scene, expected)
-        self._metrics.inc(m.INSPECTIONS, result="passed" if report.passed else "failed")
         record = BaseRecord(
             digest=scene.digest,
             accepted=report.passed,
             engine_seconds=rendered.seconds,
-            generative=self._engines.of(scene.engine).generative,
+            generative=generative,
             scores=dict(report.scores),
             policy=report.policy,
             skipped=dict(report.skipped),
-            reasons=reasons(report),
+            reasons=tuple((fault.check, fault.message) for fault in report.faults if fault.action in KEEPING_BACK),
             action="review" if report.verdict == "review" else "reject",
+            candidate=report.passed and self._climber.compared(job, generative=generative),
         )
         with self._metrics.timed(m.STAGE_SECONDS, stage="encode"):
             data = encode_base(rendered.frames, scene.fps)
         with self._metrics.timed(m.STAGE_SECONDS, stage="upload"):
-            if report.passed:
-                return Dress(self._library.put_base(record, data), Work.RENDER, data)
-            record = self._library.put_rejected(record, data)
-        return self.reject(job, record) or self.left(job)
+            put = self._library.put_base if report.passed else self._library.put_rejected
+            record = put(record, data)
+        known = [each.digest for each in job.seen]
+        if record.digest in known:  # its base was gone or damaged: what was decided about the others stands
+            record = replace(record, candidate=False)
+            job.seen[known.index(record.digest)] = record
+        else:
+            job.seen.append(record)
+        self._tell(job, record)
+        return record, data
 
-    def reject(self, job: Job, record: BaseRecord) -> Step | None:
-        """Note a failed attempt. The rejection when it was the last one, else None: the next one is set up."""
-        job.failed.append(record)
-        log.warning("clip rejected", product=job.request.product_id, attempt=len(job.failed), reasons=record.reasons)
-        if len(job.failed) >= self._rules.attempts:
-            for check, _ in record.reasons:
-                self._metrics.inc(m.REJECTED, check=check)
-            return Say(rejected(job.request, job.failed, self._clock()))
-        recipe, planned = recipe_of(job), job.request.recipe
-        assert planned is not None  # noqa: S101 - only requests with a recipe get here
-        scene = attempt(replace(recipe.scene, seed=planned.scene.seed), len(job.failed))
-        job.recipe, job.tries = replace(recipe, scene=scene), 0
-        return None
+    def _tell(self, job: Job, record: BaseRecord) -> None:
+        """An attempt is over: count it."""
+        self._metrics.inc(m.INSPECTIONS, result="passed" if record.accepted else "failed")
+        self._metrics.inc(m.ATTEMPTS, rung=job.rung, result="accepted" if record.accepted else "rejected")
+        if job.rung == "planned" and len(job.seen) == 1:
+            self._breakers.note(job.request.template, rejected=not record.accepted)
+        if not record.accepted:
+            self._metrics.inc(m.REJECTED_SECONDS, record.engine_seconds, rung=job.rung)
+            log.warning(
+                "clip rejected",
+                product=job.request.product_id,
+                attempt=len(job.rendered),
+                rung=job.rung,
+                reasons=record.reasons,
+            )
+
+    def _made(self, job: Job) -> None:
+        """A clip was made that passed: count what it took, and what it is instead of the planned one."""
+        self._metrics.observe(m.ATTEMPTS_NEEDED, len(job.rendered))
+        if job.rung != "planned":
+            self._metrics.inc(m.FALLBACKS, kind=job.rung)
+
+    def _reject(self, job: Job, why: str) -> Say:
+        """No clip: the rejection. It tells of the last attempt, or of the last that a person may yet approve."""
+        records = sorted(job.rendered, key=lambda record: record.action == "review")
+        if not records:
+            records = [_out_of_use(job)]
+        log.warning("no clip", product=job.request.product_id, why=why, attempts=len(job.rendered))
+        for check, _ in records[-1].reasons:
+            self._metrics.inc(m.REJECTED, check=check)
+        return Say(rejected(job.request, records, self._clock()))
+
+    def _admitted(self, job: Job) -> bool:
+        """Whether the job's template is in use; asked once a job, for a probe has few places."""
+        job.admitted = job.admitted or self._breakers.admits(job.request.template)
+        return job.admitted
+
+    def _passed_over(self, job: Job) -> bool:
+        """Remember that the planned clip is not to be rendered; False where there is nothing to make in its stead."""
+        if self._rules.breaker.action == "reject" or len(self._climber.rungs(job)) == 1:
+            return False
+        self._library.pass_over(_out_of_use(job))
+        return True
+
+    def notes(self) -> dict[str, str]:
+        """What is out of use just now, by name, and why."""
+        return self._breakers.notes()
 
     def finish(self, job: Job, step: Dress | Splice) -> Step:
         """Make, inspect, store and publish the file. Another step where what it starts from turns out to be missing."""
@@ -183,9 +244,9 @@ class Workshop:
             self._check_words(job)
         elif isinstance(found, Render) and self._engines is not None:
             # The record speaks of a base that is gone or damaged: what is rendered now replaces it.
-            planned = recipe_of(job)
+            planned = job.planned
             self._photo(job, self._pinning.equip)
-            return found if recipe_of(job) is planned else self.left(job)
+            return found if job.planned is planned else self.left(job)
         return found
 
     @staticmethod
@@ -218,3 +279,27 @@ class Workshop:
                 return False
             raise WorkError("photo", str(error)) from error
         return True
+
+
+def _pan(rules: Rules, engines: Engines | None) -> EngineSpec | None:
+    """What draws on the rung ``pan``; None where no rung needs it."""
+    if "pan" not in rules.fallbacks:
+        return None
+    if engines is None or engines.fallback is None:
+        if engines is not None and engines.main.generative:
+            raise ValueError(f"fallback 'pan' needs a fallback engine; {engines.main.name} generates")
+        return rules.pan
+    return engines.fallback
+
+
+def _out_of_use(job: Job) -> BaseRecord:
+    """The record of a clip that is not rendered because its template is out of use."""
+    scene = recipe_of(job).scene
+    return BaseRecord(
+        digest=scene.digest,
+        accepted=False,
+        engine_seconds=0.0,
+        generative=False,
+        reasons=(("template", f"{job.request.template} is out of use: its clips are rejected far more than usual"),),
+        passed_over=True,
+    )

@@ -14,12 +14,12 @@ from consumer.settings.branches import (
     Observe,
     Planner,
     Registry,
-    Renderer,
     ReviewSettings,
     Store,
     Topics,
     WanSettings,
 )
+from consumer.settings.rendering import Renderer
 from consumer.settings.tree import CONFIG_VARIABLE, DEFAULT_FILE, PREFIX, Settings, SettingsError, load
 
 __all__ = [

@@ -8,21 +8,15 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     field_validator,
     model_validator,
 )
 
+from consumer.settings.base import Tree as _Tree
+
 EMBEDDED = "embedded"
-
-
-class _Tree(BaseModel):
-    """A branch of the tree: frozen, and strict about names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 REVIEWER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -72,7 +66,7 @@ class Kafka(_Tree):
 
     bootstrap: Annotated[str, Field(min_length=1)] = EMBEDDED
     """host:port list, or 'embedded' for a broker inside this process (loopback only, forgets when it stops)."""
-    options: Annotated[dict[str, str], Field(repr=False)] = {}
+    options: dict[str, str] = Field(default={}, repr=False)
     """Further librdkafka options for every client, e.g. security.protocol, sasl.username. Not in the repr: some of
     librdkafka's options are passwords."""
     password: SecretStr | None = None
@@ -325,30 +319,6 @@ class Planner(_Tree):
     """What a render costs, for `skureel promo plan`: skureel_engine_seconds_total over skureel_renders_total."""
     gpu_price_per_hour: Annotated[float, Field(ge=0)] = 2.5
     """What an hour of your GPU costs, for the same, in a currency of your choice."""
-
-
-class Renderer(_Tree):
-    """The renderer's own, and the dresser's as far as it has the same."""
-
-    look_ahead: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Requests taken ahead of the work, in each lane: what keeps the engine busy and superseding looks through."""
-    bulk_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Of the engine's clips, what promotions' requests get while requests of single products wait. 0: none; 1: the
-    order of arrival."""
-    dress: bool = True
-    """Renderers also take the requests that need no engine (clip-dress). Turn it off where dressers run."""
-    finishers: Annotated[int, Field(ge=1, le=64)] = 2
-    """Threads that inspect, dress, encode and upload."""
-    attempts: Annotated[int, Field(ge=1, le=10)] = 2
-    """Renders tried, each with a new seed, before a clip is rejected."""
-    tries: Annotated[int, Field(ge=1, le=100)] = 6
-    """How often a request is tried again that alone suffers from what is out, while others get through; then it becomes
-    a dead letter. What everybody suffers from is waited for, however long."""
-    photo_hosts: tuple[str, ...] = ()
-    """Hosts from which product photos may be fetched by https; 'store:' addresses are always allowed."""
-    photo_policy: Literal["text", "storyboard", "reject"] = "text"
-    """What a photo that cannot be had leads to, visible in the lineage: a clip from words alone by the same engine, one
-    drawn by the storyboard engine, or a dead letter."""
 
 
 class Inspection(_Tree):

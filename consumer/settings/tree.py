@@ -24,11 +24,11 @@ from consumer.settings.branches import (
     Observe,
     Planner,
     Registry,
-    Renderer,
     ReviewSettings,
     Store,
     Topics,
 )
+from consumer.settings.rendering import Renderer
 
 PREFIX = "SKUREEL_"
 CONFIG_VARIABLE = "SKUREEL_CONFIG"

@@ -18,6 +18,7 @@ from consumer.events import (
     Lineage,
     Price,
     Product,
+    ProductColour,
     Promo,
     Reason,
     Review,
@@ -148,6 +149,7 @@ def _requests(work: st.SearchStrategy[Work], recipe: st.SearchStrategy[Any]) -> 
         captions=several(texts),
         calm_prompt=maybe(texts),
         template=maybe(texts),
+        colour=maybe(st.builds(ProductColour, word=texts, rgb=maybe(st.tuples(*[st.integers(0, 255)] * 3)))),
         cause=causes,
         requested_at=times,
     )
@@ -197,6 +199,7 @@ lineages = st.builds(
     attempts=ints,
     review=maybe(st.builds(Review, reviewer=texts, at=times, reason=texts, policy=maybe(texts))),
     template=maybe(texts),
+    fallback=maybe(texts),
 )
 
 videos_ready = st.builds(

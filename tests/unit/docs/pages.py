@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -51,10 +52,11 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def meanings() -> dict[tuple[str, str], str]:
-    """What ``consumer/settings/branches.py`` says below each field, by class and field."""
+    """What the modules of branches say below each field, by class and field."""
     found = {}
-    tree = ast.parse((ROOT / "consumer" / "settings" / "branches.py").read_text(encoding="utf-8"))
-    for node in tree.body:
+    folder = ROOT / "consumer" / "settings"
+    modules = [ast.parse((folder / name).read_text(encoding="utf-8")) for name in ("branches.py", "rendering.py")]
+    for node in (node for module in modules for node in module.body):
         if not isinstance(node, ast.ClassDef):
             continue
         for field, after in zip(node.body, [*node.body[1:], None], strict=True):
@@ -76,6 +78,8 @@ def shown(value: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, (int, float)):
         return f"`{value:g}`"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{value}`"
 
 

@@ -13,9 +13,9 @@ from consumer.events import Cause, ClipRequest, VideoReady, VideoRejected, Work,
 from consumer.observe import metrics as m
 from consumer.renderer.ends import Addresses
 from consumer.renderer.engine_room import EngineRoom, Limits
+from consumer.renderer.options import RendererOptions, Rules
 from consumer.renderer.photos import Photos
-from consumer.renderer.renderer import Renderer, RendererOptions
-from consumer.renderer.work import Rules
+from consumer.renderer.renderer import Renderer
 from consumer.storage.files import FilesStore
 from consumer.storage.store import Store
 from consumer.stream import headers, schemas
