@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
+from consumer.operate.publish import Line, encode_lines, send
+from consumer.stream import schemas
+from consumer.stream.codec import SingleObjectCodec
 from tests.services import KafkaAddress, S3Address
 from tests.services.addresses import unique
 
@@ -98,10 +101,12 @@ class World:
         assert done.returncode == 0, f"skureel {' '.join(arguments)}: exit {done.returncode}\n{done.stderr[-4000:]}"
         return done.stdout
 
-    def publish(self, topic: str, values: list[dict[str, Any]]) -> None:
-        """Publish events by the command that users have."""
-        lines = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
-        self.command("publish", self.topic(topic), "-", stdin=lines)
+    def publish(self, topic: str, values: Iterable[dict[str, Any]]) -> None:
+        """Publish events by the functions of the command that users have, in this process: a second faster."""
+        name = self.topic(topic)
+        codec = SingleObjectCodec(schemas.load(topics={name: topic.replace("_", "-")}))
+        lines = [Line(number, json.dumps(value, ensure_ascii=False)) for number, value in enumerate(values, 1)]
+        send({"bootstrap.servers": self.kafka.bootstrap}, encode_lines(codec, name, lines))
 
     def renders(self) -> list[str]:
         """The scene digests that were rendered, in order, by whatever process."""

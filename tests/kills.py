@@ -10,9 +10,6 @@ import random
 from collections import Counter
 from typing import Any
 
-from consumer.operate.publish import Line, encode_lines, send
-from consumer.stream import schemas
-from consumer.stream.codec import SingleObjectCodec
 from tests.harness import Process, Reader, World, until
 from tests.products import product
 
@@ -66,11 +63,8 @@ def wait_for_plans(process: Process, count: int) -> None:
 
 
 def publish(world: World, numbers: range) -> None:
-    """Publish products from this process: faster than a command, by the command's own functions."""
-    codec = SingleObjectCodec(schemas.load(topics={world.topic("product_created"): "product-created"}))
-    lines = [Line(number, json.dumps(product(number))) for number in numbers]
-    outputs = encode_lines(codec, world.topic("product_created"), lines)
-    send({"bootstrap.servers": world.kafka.bootstrap}, outputs)
+    """Publish products."""
+    world.publish("product_created", map(product, numbers))
 
 
 def play(here: World, victim: str, count: int, kills: int) -> None:

@@ -106,7 +106,7 @@ def test_fault_18_every_malformed_or_hostile_record_has_an_end_and_the_process_s
     world: Callable[..., World],
 ) -> None:
     """Counted from the outside: records in = requests + dead letters + skips, every request ends, keys stay inside."""
-    here = world(engine="storyboard", size="320x240", seconds=1.0)
+    here = world(engine="storyboard", size="320x240", seconds=0.5)  # how long a clip is matters to none of them
     lines = [*malformed(), *hostile()]
     with running(here) as process:
         process.wait_ready()
