@@ -20,7 +20,7 @@ from consumer.events.common import (
 )
 from consumer.events.product import Image, Price, Product, Tier
 from consumer.events.promo import Creative, EndCardCreative, Promo, RibbonCreative, Scope
-from consumer.events.request import ClipRequest, recipe_from_avro, recipe_to_avro
+from consumer.events.request import ClipRequest, ProductColour, recipe_from_avro, recipe_to_avro
 
 __all__ = [
     "MAX_ID",
@@ -37,6 +37,7 @@ __all__ = [
     "Lineage",
     "Price",
     "Product",
+    "ProductColour",
     "Promo",
     "Reason",
     "Review",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
@@ -90,6 +91,31 @@ def recipe_from_avro(record: Avro) -> Recipe:
         raise EventError("recipe", str(error)) from error
 
 
+_RGB = re.compile("#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductColour:
+    """A product's colour by its record."""
+
+    word: str
+    rgb: tuple[int, int, int] | None = None
+    """As sRGB; None where the word stands for no one colour."""
+
+    @classmethod
+    def from_avro(cls, record: Avro) -> ProductColour:
+        """Raises EventError for what is not ``#RRGGBB``."""
+        rgb = record["rgb"]
+        if rgb is not None and not _RGB.fullmatch(rgb):
+            raise EventError("colour.rgb", f"{rgb[:20]!r} is not #RRGGBB")
+        red, green, blue = bytes.fromhex(rgb[1:]) if rgb else (0, 0, 0)
+        return cls(word=record["word"], rgb=(red, green, blue) if rgb else None)
+
+    def to_avro(self) -> Avro:
+        """The record a writer encodes."""
+        return {"word": self.word, "rgb": f"#{bytes(self.rgb).hex()}" if self.rgb else None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRequest:
     """A clip to be made or taken down (``clip-render``, ``clip-render-bulk``, ``clip-dress``)."""
@@ -106,6 +132,8 @@ class ClipRequest:
     """The prompt with less motion and a fixed camera, for a clip that fails inspection; not part of the recipe."""
     template: str | None = None
     """Template of the prompt and its version, ``NAME@VERSION``; not part of the recipe."""
+    colour: ProductColour | None = None
+    """What a generated clip is held against; not part of the recipe."""
     cause: Cause
     requested_at: datetime
 
@@ -127,6 +155,7 @@ class ClipRequest:
             captions=tuple(record["captions"]),
             calm_prompt=record["calm_prompt"],
             template=record["template"],
+            colour=ProductColour.from_avro(record["colour"]) if record["colour"] else None,
             cause=Cause.from_avro(record["cause"]),
             requested_at=record["requested_at"],
         )
@@ -143,6 +172,7 @@ class ClipRequest:
             "captions": list(self.captions),
             "calm_prompt": self.calm_prompt,
             "template": self.template,
+            "colour": self.colour.to_avro() if self.colour else None,
             "cause": self.cause.to_avro(),
             "requested_at": self.requested_at,
         }

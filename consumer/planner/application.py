@@ -213,6 +213,7 @@ class Application:
             recipe=draft.recipe if draft else None,
             digests=draft.digests if draft else None,
             captions=draft.captions if draft else (),
+            colour=draft.colour if draft else None,
             cause=cause,
             source=record,
             batch=applied.id,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consumer.events import Product, Promo, Tier
+from consumer.events import Product, ProductColour, Promo, Tier
 from consumer.planner import payload
 from consumer.planner.book import Member
 from consumer.planner.promotions import Running
+from consumer.planner.prompting import vocabulary
 from consumer.planner.prompting.lint import Finding, Linter
 from consumer.planner.prompts import Composed
 from consumer.planner.recipes import Planning, mode_of, recipe_of
@@ -37,6 +38,12 @@ class Draft:
     """What the wording rules say."""
     refused: tuple[Finding, ...] = ()
     """Those for which there shall be no clip."""
+
+    @property
+    def colour(self) -> ProductColour | None:
+        """The product's recorded colour, for the inspection; no part of the recipe."""
+        word = (self.product.colour or "").strip()
+        return ProductColour(word=word, rgb=vocabulary.rgb(word)) if word else None
 
 
 @dataclass(frozen=True, slots=True)

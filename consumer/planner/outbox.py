@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from consumer.events import Avro, Cause, ClipRequest, Work
+from consumer.events import Avro, Cause, ClipRequest, ProductColour, Work
 from consumer.planner.ledger import Request
 from consumer.planner.prompting.lint import Finding
 from consumer.planner.refusals import REFUSED, name_of, rejection
@@ -54,6 +54,8 @@ def _named(value: Avro) -> Avro:
         if recipe["scene"]["photo"] is not None:
             recipe["scene"]["photo"] = ("skureel.Photo", recipe["scene"]["photo"])
         value["recipe"] = ("skureel.Recipe", recipe)
+    if value["colour"] is not None:
+        value["colour"] = ("skureel.ProductColour", value["colour"])
     return value
 
 
@@ -84,6 +86,7 @@ class Outbox:
         recipe: Recipe | None,
         digests: Digests | None,
         captions: tuple[str, ...] = (),
+        colour: ProductColour | None = None,
         cause: Cause,
         batch: str,
         now: datetime,
@@ -94,7 +97,7 @@ class Outbox:
         """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
 
         ``source`` is the record that led to it, whose trace goes on in the request; a fan-out has none. ``captions``
-        are for whatever draws in the engine's stead, and no part of the recipe.
+        are for whatever draws in the engine's stead, ``colour`` is for the inspection; neither is part of the recipe.
         """
         topic, kind = self._lanes[work, bulk]
         identity = request_id(product_id, self._variant, revision)
@@ -106,6 +109,7 @@ class Outbox:
             work=work,
             recipe=recipe,
             captions=captions,
+            colour=colour,
             cause=cause,
             requested_at=now,
         )

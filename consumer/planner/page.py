@@ -164,6 +164,7 @@ class Pager:
                 recipe=draft.recipe,
                 digests=draft.digests,
                 captions=draft.captions,
+                colour=draft.colour,
                 cause=cause_of(draft, fan_out.event_id, member.revision),
                 batch=page.id,
                 now=now,

@@ -252,6 +252,7 @@ def colour(value: str, tongue: str) -> str:
     return join([word for word in dict.fromkeys(named) if "#" not in word], tongue)
 
 
+@lru_cache(maxsize=8192)
 def rgb(value: str) -> tuple[int, int, int] | None:
     """Red, green and blue (0…255) of the first colour in ``value``; None where it names no colour we know."""
     first = next((part.strip() for part in _LIST.split(value) if part.strip()), "")
