@@ -213,6 +213,8 @@ class Application:
             recipe=draft.recipe if draft else None,
             digests=draft.digests if draft else None,
             captions=draft.captions if draft else (),
+            calm_prompt=draft.calm_prompt if draft else None,
+            template=draft.template if draft else None,
             colour=draft.colour if draft else None,
             cause=cause,
             source=record,

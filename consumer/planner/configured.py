@@ -5,11 +5,14 @@ from __future__ import annotations
 from consumer.planner.prompting.lint import Linter, load
 from consumer.planner.prompts import Prompts
 from consumer.settings import Settings
+from model.storyboard.spec import SPEC as STORYBOARD
 
 
 def prompts_of(settings: Settings) -> Prompts:
     """The template library. Raises TemplateError, NotADirectoryError."""
-    return Prompts.load(settings.planner.templates, settings.planner.kept_out)
+    # An engine that draws captions reads no prompt: nothing to make calmer.
+    calm = "calm" in settings.renderer.fallbacks and settings.engine.name != STORYBOARD.name
+    return Prompts.load(settings.planner.templates, settings.planner.kept_out, calm=calm)
 
 
 def rules_of(settings: Settings) -> Linter:

@@ -32,6 +32,8 @@ class Phrased:
     negative_prompt: str
     captions: tuple[str, ...]
     locale: str
+    calm_prompt: str | None
+    source: str | None
 
 
 def tag(locale: str) -> str:
@@ -74,11 +76,14 @@ def phrased(words: Words, creative: Creative) -> Words:
     added = between.join(part for part in (phrase, style) if part)
     if not added:
         return words
+    end = f"{gap}{added}{stop}"
     return Phrased(
-        prompt=f"{words.prompt}{gap}{added}{stop}",
+        prompt=f"{words.prompt}{end}",
         negative_prompt=words.negative_prompt,
         captions=words.captions,
         locale=words.locale,
+        calm_prompt=f"{words.calm_prompt}{end}" if words.calm_prompt else None,
+        source=words.source,
     )
 
 

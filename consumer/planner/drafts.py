@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from consumer.events import Product, ProductColour, Promo, Tier
 from consumer.planner import payload
 from consumer.planner.book import Member
+from consumer.planner.creatives import phrased
 from consumer.planner.promotions import Running
 from consumer.planner.prompting import vocabulary
 from consumer.planner.prompting.lint import Finding, Linter
@@ -38,6 +39,10 @@ class Draft:
     """What the wording rules say."""
     refused: tuple[Finding, ...] = ()
     """Those for which there shall be no clip."""
+    calm_prompt: str | None = None
+    """The prompt with the least that moves, for a clip that fails inspection; no part of the recipe."""
+    template: str | None = None
+    """The prompt's template, ``NAME@VERSION``; no part of the recipe."""
 
     @property
     def colour(self) -> ProductColour | None:
@@ -68,7 +73,19 @@ class Drafter:
         refused = self.rules.refusing(findings) if self.rules and findings else ()
         digests = name_of(refused) if refused else recipe.digests
         hold = self.on_demand and product.tier is Tier.LONG_TAIL and not refused
-        return Draft(product, promo, recipe, digests, captions, hold, findings, refused)
+        said = phrased(words, promo.creative) if promo else words
+        return Draft(
+            product=product,
+            promo=promo,
+            recipe=recipe,
+            digests=digests,
+            captions=captions,
+            hold=hold,
+            findings=findings,
+            refused=refused,
+            calm_prompt=None if self.planning.engine.captions else said.calm_prompt,
+            template=words.source,
+        )
 
     def of_member(self, member: Member, running: Running) -> Draft:
         """The draft of a product that the catalog has. Raises ValueError, also where its words are refused for the

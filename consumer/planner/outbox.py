@@ -86,6 +86,8 @@ class Outbox:
         recipe: Recipe | None,
         digests: Digests | None,
         captions: tuple[str, ...] = (),
+        calm_prompt: str | None = None,
+        template: str | None = None,
         colour: ProductColour | None = None,
         cause: Cause,
         batch: str,
@@ -97,7 +99,8 @@ class Outbox:
         """The row and the request of plan number ``revision``. Raises UnavailableError when no schema can be had.
 
         ``source`` is the record that led to it, whose trace goes on in the request; a fan-out has none. ``captions``
-        are for whatever draws in the engine's stead, ``colour`` is for the inspection; neither is part of the recipe.
+        are for whatever draws in the engine's stead, ``calm_prompt`` and ``template`` for clips that fail inspection,
+        ``colour`` for the inspection itself: none is part of the recipe.
         """
         topic, kind = self._lanes[work, bulk]
         identity = request_id(product_id, self._variant, revision)
@@ -109,6 +112,8 @@ class Outbox:
             work=work,
             recipe=recipe,
             captions=captions,
+            calm_prompt=calm_prompt,
+            template=template,
             colour=colour,
             cause=cause,
             requested_at=now,

@@ -164,6 +164,8 @@ class Pager:
                 recipe=draft.recipe,
                 digests=draft.digests,
                 captions=draft.captions,
+                calm_prompt=draft.calm_prompt,
+                template=draft.template,
                 colour=draft.colour,
                 cause=cause_of(draft, fan_out.event_id, member.revision),
                 batch=page.id,

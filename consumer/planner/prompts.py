@@ -59,25 +59,34 @@ class Composed:
     """Locale of the prompt's template: the product's own, its language's, or English."""
     spoken: tuple[str, ...] = ()
     """What of the prompt is not a built-in template's: the record's words in it, or all of it."""
+    calm_prompt: str | None = None
+    """The prompt with the least that moves, where the template has such words."""
+
+    @property
+    def source(self) -> str:
+        """The template and its version, ``NAME@VERSION``."""
+        return f"{self.template}@{self.version}"
 
 
 class Prompts:
     """The template library at work. Build it with ``load``; safe to share between threads."""
 
-    def __init__(self, templates: Library, kept_out: Iterable[str] = ()) -> None:
+    def __init__(self, templates: Library, kept_out: Iterable[str] = (), *, calm: bool = True) -> None:
+        """``calm``: whether calmer prompts are wanted; they cost a rendering more."""
         self._templates = templates
+        self.calm = calm
         self._kept_out = Names(kept_out)
         # Categories and locales of a catalog are few, but come from outside: bounded.
         self._found = lru_cache(maxsize=4096)(self._find)
 
     @classmethod
-    def load(cls, folder: Path | None = None, kept_out: Iterable[str] = ()) -> Prompts:
+    def load(cls, folder: Path | None = None, kept_out: Iterable[str] = (), *, calm: bool = True) -> Prompts:
         """Reads and proves all templates; those in ``folder`` replace built-in ones of the same category.
 
         ``kept_out`` are names that enter no prompt; captions keep them, as they keep the brand.
         Raises TemplateError naming file, place and remedy; NotADirectoryError where ``folder`` is none.
         """
-        return cls(library.load(folder), kept_out)
+        return cls(library.load(folder), kept_out, calm=calm)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -121,16 +130,19 @@ class Prompts:
         if mode == "text":
             own = _fields(product, mark, block.tongue, subject, points_clean)
             values |= own
-        prompt = library.render(block.text if mode == "text" else block.image, values)
+        template = block.text if mode == "text" else block.image
+        prompt = library.render(template, values)
+        calm = library.render(template, values | dict(block.calm)) if self.calm and block.calm else None
         return Composed(
             prompt=prompt,
+            calm_prompt=calm,
             negative_prompt=block.negative,
             captions=captions,
             template=category.name,
             version=category.version,
             locale=block.locale,
             # Built-in templates are proved to say nothing that needs to be judged.
-            spoken=tuple(filter(None, own.values())) if category.built_in else (prompt,),
+            spoken=tuple(filter(None, own.values() if category.built_in else (prompt, calm))),
         )
 
     def _spoken(self, product: Product, name: str, points: list[str]) -> tuple[Product, str, list[str]]:

@@ -30,6 +30,16 @@ class Words(Protocol):
         """The language of all of them."""
         ...
 
+    @property
+    def calm_prompt(self) -> str | None:
+        """What is to be seen, with the least that moves; None where there are no such words."""
+        ...
+
+    @property
+    def source(self) -> str | None:
+        """The template and its version, ``NAME@VERSION``; None where there is none."""
+        ...
+
 
 class Composer(Protocol):
     """Words for a product's clip."""

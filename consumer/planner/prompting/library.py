@@ -62,6 +62,8 @@ class Block:
     camera: tuple[str, ...]
     motions: tuple[str, ...]
     style: tuple[str, ...]
+    calm: Mapping[str, str]
+    """Camera and motion of the calmer prompt; empty where there is none."""
     words: Mapping[str, str]
     """Motion by a word of the name, in scripts with spaces."""
     pieces: tuple[tuple[str, str], ...]
@@ -72,8 +74,10 @@ class Block:
 
     def choices(self) -> dict[str, tuple[str, ...]]:
         """Every phrase that may fill each of the template's own slots."""
-        motions = (*self.motions, *self.words.values(), *(motion for _, motion in self.pieces))
-        return dict(zip(CHOICES, (self.scenes, self.light, self.camera, motions, self.style), strict=True))
+        camera, calm = (tuple(filter(None, (self.calm.get(slot),))) for slot in ("camera", "motion"))
+        motions = (*self.motions, *self.words.values(), *(motion for _, motion in self.pieces), *calm)
+        camera = (*self.camera, *camera)
+        return dict(zip(CHOICES, (self.scenes, self.light, camera, motions, self.style), strict=True))
 
     def function(self, name: str) -> str | None:
         """The motion of the thing at work that fits ``name``; the last fitting word decides, as English says it."""
@@ -221,6 +225,7 @@ def _block(
         camera=block.camera,
         motions=block.motions,
         style=block.style,
+        calm=block.calm.model_dump() if block.calm else {},
         words={word: motion for word, motion in pairs if _WORD.fullmatch(word)},
         pieces=tuple(pair for pair in pairs if not _WORD.fullmatch(pair[0])),
         text=environment.from_string(text.jinja),

@@ -78,6 +78,13 @@ class Function(_Strict):
     motion: Phrase
 
 
+class Calm(_Strict):
+    """The least that moves, for clips that fail inspection as first asked for."""
+
+    camera: Phrase
+    motion: Phrase
+
+
 class LocaleBlock(_Strict):
     """A template in one language."""
 
@@ -88,6 +95,8 @@ class LocaleBlock(_Strict):
     camera: Phrases
     motions: Phrases
     functions: tuple[Function, ...] = ()
+    calm: Calm | None = None
+    """Without it there is no calmer prompt to fall back to."""
     style: Phrases
     text: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=12)]
     image: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=6)]
@@ -171,8 +180,8 @@ def _remedy(detail: dict[str, Any], path: str) -> str:
         )
     if kind == "extra_forbidden":
         block = path.startswith("locales.")
-        function = ".functions" in path
-        model: type[BaseModel] = Function if function else LocaleBlock if block else TemplateFile
+        part = next((part for name, part in (("functions", Function), ("calm", Calm)) if f".{name}" in path), None)
+        model: type[BaseModel] = part or (LocaleBlock if block else TemplateFile)
         return f"is not a key known here; remove it or correct it to one of: {', '.join(model.model_fields)}"
     if kind == "string_pattern_mismatch":
         if path == "version":

@@ -72,6 +72,8 @@ class Said:
     negative_prompt: str = "blur"
     captions: tuple[str, ...] = ()
     locale: str = "en"
+    calm_prompt: str | None = None
+    source: str | None = None
 
 
 class NameOnly:
