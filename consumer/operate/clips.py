@@ -116,7 +116,10 @@ def expected_of(
         data = photo.read_bytes() if photo else None
     except OSError as error:
         raise ClipFileError(f"{photo}: {error.strerror or error}") from error
-    return Expected(colour=vocabulary.rgb(colour) if colour else None, photo=data, words=words, caption=caption)
+    expected = Expected(photo=data, words=words, caption=caption)
+    if not colour:
+        return expected
+    return replace(expected, colour=vocabulary.rgb(colour), no_colour=f"{colour!r} stands for no one colour")
 
 
 def beside(path: Path) -> Wanted:

@@ -14,6 +14,7 @@ from consumer.renderer.alias import Standing, standing
 from consumer.renderer.announce import Announcer, rejected
 from consumer.renderer.buffer import Job
 from consumer.renderer.climbing import Climber
+from consumer.renderer.expecting import expected_of
 from consumer.renderer.finishing import Finishing, recipe_of
 from consumer.renderer.ladder import Stop, Take
 from consumer.renderer.library import BaseRecord, Library
@@ -27,7 +28,6 @@ from model.dress import check_dressing
 from model.encode import encode_base
 from model.engine import EngineSpec, Rendered, Shot
 from model.errors import WordsError
-from model.inspect import Expected
 
 log = structlog.get_logger(__name__)
 
@@ -160,8 +160,7 @@ class Workshop:
         assert self._engines is not None  # noqa: S101 - somebody rendered it
         scene, generative = recipe_of(job).scene, self._engines.of(recipe_of(job).scene.engine).generative
         with self._metrics.timed(m.STAGE_SECONDS, stage="inspect"):
-            photo = job.photo if scene.photo else None
-            expected = Expected(photo=photo, words=scene.captions, caption=scene.prompt)
+            expected = expected_of(job.request, scene, job.photo, generative=generative)
             report = self._rules.inspector.frames(rendered.frames, scene, expected)
         record = BaseRecord(
             digest=scene.digest,

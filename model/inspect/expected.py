@@ -10,7 +10,9 @@ class Expected:
     """All optional: a check that lacks what it compares with says so and does not run."""
 
     colour: tuple[int, int, int] | None = None
-    """The product's recorded colour as sRGB; None where there is none, or its word stands for no one colour."""
+    """The product's recorded colour as sRGB; None where there is none to compare with."""
+    no_colour: str = "no colour is recorded"
+    """Why there is none."""
     photo: bytes | None = field(default=None, repr=False)
     """The product photo (PNG, JPEG, WebP) that the clip starts from."""
     words: tuple[str, ...] = ()
