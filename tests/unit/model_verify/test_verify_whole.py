@@ -135,11 +135,11 @@ def test_headers_after_the_pictures_are_caught() -> None:
     assert failing(verify(remuxed(labelled(), movflags="use_metadata_tags"))) == ["faststart"]
 
 
-def test_a_signature_is_told_and_not_judged() -> None:
-    """A C2PA box is seen; whether it is any good is not said."""
+def test_a_box_for_a_signature_without_one_is_damage() -> None:
+    """A box of another kind is nobody's signature."""
     signed = labelled() + box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"\0" * 40)
-    assert finding(verify(signed), "c2pa").found == "present, not validated"
-    assert verify(signed).holds
+    assert finding(verify(signed), "c2pa").found == "damaged"
+    assert failing(verify(signed)) == ["c2pa"]
     other = labelled() + box(b"uuid", bytes(16))
     assert finding(verify(other), "c2pa").found == "absent"
 
