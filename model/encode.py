@@ -191,6 +191,11 @@ def key_pictures_of(data: bytes) -> Iterator[Planar]:
         raise DecodeError(f"not a decodable MP4 of {len(data)} bytes: {error}") from error
 
 
+def count_frames(data: bytes) -> int:
+    """How many frames there are, each of them decoded and none converted. Raises DecodeError."""
+    return sum(1 for _ in _decoded(data))
+
+
 def poster(frame: Picture) -> bytes:
     """One RGB picture as a progressive sRGB JPEG, quality 85."""
     out = io.BytesIO()

@@ -11,7 +11,10 @@ from model.inspect.report import Score
 
 def black(measures: Measures, policy: Policy) -> Score:
     """Seconds of the longest stretch of black frames."""
-    return lasting((measures.luma <= policy.dark).mean((1, 2)) >= policy.dark_share, measures.fps)
+    # No frame is brighter on average that has so many dark pixels, the others being white.
+    flags = measures.means <= policy.dark * policy.dark_share + 255 * (1 - policy.dark_share) + 1
+    flags[flags] = (measures.luma[flags] <= policy.dark).mean((1, 2)) >= policy.dark_share
+    return lasting(flags, measures.fps)
 
 
 def black_ends(measures: Measures, policy: Policy) -> Score:
@@ -22,7 +25,10 @@ def black_ends(measures: Measures, policy: Policy) -> Score:
 
 def flat(measures: Measures, policy: Policy) -> Score:
     """Seconds of the longest stretch of frames of one colour."""
-    return lasting(measures.spread <= policy.flat, measures.fps)
+    # Most pictures show so much that it needs no look at each colour: their regions alone differ more.
+    flags = measures.contrast <= 2 * policy.flat
+    flags[flags] = measures.spread(flags) <= policy.flat
+    return lasting(flags, measures.fps)
 
 
 def overexposed(measures: Measures, policy: Policy) -> Score:
@@ -43,10 +49,11 @@ def cast(measures: Measures, _: Policy) -> Score:
 
     Mean distance from grey in the two colour-difference axes, over their deviation and two levels.
     """
-    pixels = measures.small[measures.places].reshape(-1, 3).astype(np.float32)
-    light = pixels.mean(1)
-    differences = np.stack([pixels[:, 0] - light, pixels[:, 2] - light], 1)
-    lean, width = np.hypot(*differences.mean(0)), np.hypot(*differences.std(0))
+    red, green, blue = measures.planes[measures.places].astype(np.float32).swapaxes(0, 1)
+    light = (red + green + blue) / 3
+    red -= light
+    blue -= light
+    lean, width = np.hypot(red.mean(), blue.mean()), np.hypot(red.std(), blue.std())
     return Score(float(lean / (width + 2)))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from model.encode import planar_frames_of
+from model.encode import count_frames
 from model.errors import ClipError
 from model.inspect.policy import POLICY, Policy
 from model.inspect.report import Outcome, Report, Score, judge, unusable
@@ -60,7 +60,7 @@ def inspect_file(data: bytes, recipe: Recipe, policy: Policy = POLICY, *, parts:
         decoded = headers.frames
     else:
         try:
-            decoded = sum(1 for _ in planar_frames_of(data))
+            decoded = count_frames(data)
         except ClipError as error:
             return unusable("decode", str(error), policy)
     return judge(_scores(Opened(data, headers, decoded, recipe), policy), policy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709
-_REDUCTION = 4
+_REDUCTIONS = (4, 2, 1)
+"""A picture is made as much smaller as leaves it 16 pixels."""
 _FULL_SIZE_SAMPLES = 5
 _SAMPLES = 16
 """Quarter-size frames looked at by what needs not see all: what covers a picture is there for longer than a frame."""
@@ -34,16 +36,29 @@ class Measures:
     fps: int
 
     @cached_property
-    def small(self) -> Frames:
-        """Every frame at a quarter of its size, by averaging: (frames, height / 4, width / 4, 3)."""
+    def planes(self) -> Frames:
+        """Every frame at a quarter of its size, by averaging, plane by plane: (frames, 3, height / 4, width / 4).
+
+        What is left over of rows and columns, three pixels at most, is not looked at.
+        """
         _, height, width, _ = self.frames.shape
-        factor = max(1, min(_REDUCTION, min(height, width) // 16))
-        return np.stack([np.asarray(Image.fromarray(frame).reduce(factor)) for frame in self.frames])
+        return reduced(self.frames, next(by for by in _REDUCTIONS if by == 1 or min(height, width) >= 16 * by))
+
+    @property
+    def small(self) -> Frames:
+        """The same with the planes last, as pictures have them: (frames, height / 4, width / 4, 3)."""
+        return self.planes.transpose(0, 2, 3, 1)
 
     @cached_property
     def luma(self) -> Floats:
         """Quarter-size luma: (frames, rows, columns)."""
-        return cast("Floats", self.small @ _LUMA)
+        luma = np.empty((len(self.planes), *self.planes.shape[2:]), np.float32)
+        for planes, out in zip(self.planes, luma, strict=True):
+            # Not by a matrix product: the threads of BLAS cost more than they do here.
+            weighed = planes * _LUMA[:, None, None]
+            np.add(weighed[0], weighed[1], out=out)
+            np.add(out, weighed[2], out=out)
+        return luma
 
     @cached_property
     def means(self) -> Floats:
@@ -56,10 +71,10 @@ class Measures:
         return region_means(self.luma, *_REGIONS).reshape(len(self.luma), -1)
 
     @cached_property
-    def green(self) -> npt.NDArray[np.int16]:
-        """Green, which is most of the luma, at every row and some 100 columns: (frames, height, columns)."""
+    def green(self) -> npt.NDArray[np.uint8]:
+        """Green, which is most of the luma, at every row and 100 to 200 columns: (frames, height, columns)."""
         step = max(1, self.frames.shape[2] // 100)
-        return np.ascontiguousarray(self.frames[:, :, ::step, 1]).astype(np.int16)
+        return np.ascontiguousarray(self.frames[:, :, ::step, 1])
 
     @cached_property
     def rows_apart(self) -> Floats:
@@ -78,17 +93,23 @@ class Measures:
         Means of 18 × 24 regions, less the frame's mean, over its deviation and three levels: a picture of nearly
         nothing stays nearly nothing.
         """
-        cells = region_means(self.luma, *_LAYOUT).reshape(len(self.luma), -1)
-        cells = cells - cells.mean(1, keepdims=True)
-        normal: Floats = cells / (cells.std(1, keepdims=True) + np.float32(3))
+        cells = self._cells - self._cells.mean(1, keepdims=True)
+        normal: Floats = cells / (self.contrast[:, None] + np.float32(3))
         return normal
 
     @cached_property
-    def spread(self) -> Floats:
-        """The largest standard deviation among a frame's colour channels: (frames,)."""
-        pixels = self.small.reshape(len(self.small), -1, 3)
-        channels = [pixels[..., channel].std(axis=1, dtype=np.float32) for channel in range(3)]
-        return cast("Floats", np.max(channels, axis=0))
+    def contrast(self) -> Floats:
+        """Standard deviation of the means of 18 × 24 regions: (frames,). That of the pixels is larger, if anything."""
+        return cast("Floats", self._cells.std(1))
+
+    @cached_property
+    def _cells(self) -> Floats:
+        return region_means(self.luma, *_LAYOUT).reshape(len(self.luma), -1)
+
+    def spread(self, which: Flags) -> Floats:
+        """The largest standard deviation among the colour channels of some frames: (frames chosen,)."""
+        pixels = self.planes[which].reshape(-1, 3, self.luma[0].size)
+        return cast("Floats", pixels.std(axis=2, dtype=np.float32).max(1))
 
     @cached_property
     def places(self) -> npt.NDArray[np.intp]:
@@ -96,16 +117,44 @@ class Measures:
         return spread_over(len(self.frames), _SAMPLES)
 
     @cached_property
-    def samples(self) -> list[Floats]:
+    def samples(self) -> list[npt.NDArray[np.uint8]]:
         """Full-size luma of a few frames spread over the clip."""
         places = spread_over(len(self.frames), _FULL_SIZE_SAMPLES)
-        return [np.asarray(Image.fromarray(self.frames[place]).convert("L"), np.float32) for place in places]
+        return [np.asarray(Image.fromarray(self.frames[place]).convert("L")) for place in places]
 
 
-def _mean_apart(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> Floats:
-    difference = one - other
-    means: Floats = np.abs(difference, out=difference).mean(2, dtype=np.float32)
-    return means
+def reduced(frames: Frames, factor: int) -> Frames:
+    """Means of blocks of ``factor`` × ``factor`` pixels (1, 2 or 4), rounded half up, plane by plane: (frames, 3, rows,
+    columns).
+
+    Rows are added first, as whole rows, and then every pixel with its neighbour, and every pair with the next one, row
+    ends or not: what no block begins with is thrown away, which is still faster than to visit pixels by blocks.
+    """
+    count, height, width, _ = frames.shape
+    rows, columns = height // factor, width // factor
+    planes = np.empty((count, 3, rows, columns), np.uint8)
+    added, pairs, fours = np.empty((3, rows * width * 3), np.uint16)
+    blocks = np.empty((rows, columns), np.uint16)
+    steps = ((3, pairs), (6, fours))[: factor // 2]
+    for frame, out in zip(frames, planes, strict=True):
+        whole = np.ascontiguousarray(frame[: rows * factor]).reshape(rows, factor, -1)
+        np.add.reduce(whole, axis=1, dtype=np.uint16, out=added.reshape(rows, -1))
+        sums = added
+        for by, joined in steps:
+            np.add(sums[:-by], sums[by:], out=joined[:-by])
+            sums = joined
+        for plane in range(3):
+            starts = sums.reshape(rows, -1)[:, plane : 3 * factor * columns : 3 * factor]
+            np.add(starts, factor**2 // 2, out=blocks)
+            out[plane] = np.floor_divide(blocks, factor**2, out=blocks)
+    return planes
+
+
+def _mean_apart(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> Floats:
+    """In bytes throughout; sums of 200 columns fit two of them."""
+    difference = np.maximum(one, other)
+    difference -= np.minimum(one, other)
+    return cast("Floats", difference.sum(2, dtype=np.uint16) / np.float32(one.shape[2]))
 
 
 def spread_over(count: int, most: int) -> npt.NDArray[np.intp]:
@@ -118,13 +167,14 @@ def region_means(luma: Floats, rows: int, columns: int) -> Floats:
     _, height, width = luma.shape
     tops = np.linspace(0, height, min(rows, height) + 1).astype(int)
     lefts = np.linspace(0, width, min(columns, width) + 1).astype(int)
-    sums = np.add.reduceat(np.add.reduceat(luma, tops[:-1], axis=1), lefts[:-1], axis=2)
+    bands = [luma[:, top:bottom].sum(1) for top, bottom in pairwise(tops)]
+    sums = np.add.reduceat(np.stack(bands, 1), lefts[:-1], axis=2)
     pixels = np.outer(np.diff(tops), np.diff(lefts))
     means: Floats = (sums / pixels).astype(np.float32)
     return means
 
 
-def noise_ratio(luma: Floats, floor: float) -> float:
+def noise_ratio(luma: Floats | npt.NDArray[np.uint8], floor: float) -> float:
     """How much of a picture's variance is noise, as var(Laplacian) / (var(luma) + floor): 20 for white noise (the sum
     of the Laplacian's squared weights), near 0 for anything smooth.
 
@@ -133,12 +183,25 @@ def noise_ratio(luma: Floats, floor: float) -> float:
     """
     if min(luma.shape) < 3:
         return 0.0
-    inner = luma[1:-1, 1:-1]
-    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * inner
-    np.abs(laplacian, out=laplacian)
-    quartile = laplacian.size // 4
-    deviation = float(np.partition(laplacian, quartile, axis=None)[quartile]) / _QUARTILE
-    return deviation**2 / (float(inner.var()) + floor)
+    quartile = _quartile(_laplacian(luma.astype(np.int16) if luma.dtype == np.uint8 else luma))
+    return (quartile / _QUARTILE) ** 2 / (float(luma[1:-1, 1:-1].var(dtype=np.float32)) + floor)
+
+
+def _laplacian(luma: Any) -> Any:
+    """What a pixel differs by from its four neighbours, without its sign, in the picture's own type."""
+    sums = luma[:-2, 1:-1] + luma[2:, 1:-1]
+    sums += luma[1:-1, :-2]
+    sums += luma[1:-1, 2:]
+    sums -= 4 * luma[1:-1, 1:-1]
+    return np.abs(sums, out=sums)
+
+
+def _quartile(values: Any) -> float:
+    """The lower quartile: of whole numbers by counting, which is five times faster."""
+    place = values.size // 4
+    if values.dtype.kind == "i":
+        return float(np.searchsorted(np.cumsum(np.bincount(values.ravel())), place, side="right"))
+    return float(np.partition(values, place, axis=None)[place])
 
 
 def longest_run(flags: Flags) -> tuple[int, int]:
@@ -152,14 +215,17 @@ def longest_run(flags: Flags) -> tuple[int, int]:
     return int(starts[longest]), int(ends[longest] - starts[longest])
 
 
-def longest_still(luma: Floats, still: float) -> tuple[int, int]:
+def longest_still(luma: Floats, regions: Floats, still: float) -> tuple[int, int]:
     """Start and length, in frames, of the longest stretch in which every frame equals the stretch's first.
 
     Compared with the first and not with the one before, so that slow motion adds up and is not taken for none.
+    ``regions`` are the frames' region means: where these differ, their pixels differ at least as much.
     """
     best, start = (0, 0), 0
     for now in range(1, len(luma)):
-        moved = region_means(np.abs(luma[now : now + 1] - luma[start]), *_REGIONS).max()
+        moved = np.abs(regions[now] - regions[start]).max()
+        if moved <= still:
+            moved = region_means(np.abs(luma[now : now + 1] - luma[start]), *_REGIONS).max()
         if moved > still:
             start = now
         elif now - start > best[1]:

@@ -15,7 +15,7 @@ _NEIGHBOURS = 3
 
 def frozen(measures: Measures, policy: Policy) -> Score:
     """Seconds of the longest stretch in which no region of the picture changes."""
-    start, length = longest_still(measures.luma, policy.still)
+    start, length = longest_still(measures.luma, measures.regions, policy.still)
     throughout = 0 < length == len(measures.luma) - 1
     return Score(seconds(length, measures.fps, throughout), where(start, length + 1) if length else "")
 

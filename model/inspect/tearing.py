@@ -18,6 +18,8 @@ _AROUND = 3
 """Rows above and below with which a difference of rows is compared."""
 _LASTS = 4
 """Frames before and after in which an edge of the picture is there too, and a tear is not in both."""
+_PIECE = 16
+"""Pixels of a piece of a row, by whose sums displacements are ruled out."""
 _CLOSELY = 8
 """Frames whose rows are displaced on trial: those that differ most suddenly."""
 
@@ -62,9 +64,12 @@ def _between_frames(measures: Measures) -> tuple[float, int, int]:
     other = 2 * rows + 1 - lower
     ground = np.minimum(changed[steps, rows], changed[steps, rows + 1])
     gain = _gain(_rows(measures, steps, lower), _rows(measures, steps + 1, lower), ground)
-    # Where the row beside it is displaced as well, that is the picture's own motion.
-    motion = _gain(_rows(measures, steps, other), _rows(measures, steps + 1, other), np.zeros_like(ground))
-    return _best(np.clip(gain - motion, 0, np.maximum(sudden[steps, rows], 0)), steps + 1, lower)
+    torn = gain > 0
+    if torn.any():
+        # Where the row beside it is displaced as well, that is the picture's own motion.
+        beside, nowhere = other[torn], np.zeros(int(torn.sum()), np.float32)
+        gain[torn] -= _gain(_rows(measures, steps[torn], beside), _rows(measures, steps[torn] + 1, beside), nowhere)
+    return _best(np.clip(gain, 0, np.maximum(sudden[steps, rows], 0)), steps + 1, lower)
 
 
 def _worst(sudden: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -105,14 +110,38 @@ def _gain(upper: Floats, lower: Floats, ground: Floats) -> Floats:
     difference = upper - lower
     offset = np.abs(difference - np.median(difference, axis=1, keepdims=True)).mean(1)
     sums = np.cumsum(np.abs(difference), axis=1)
+    shifts = np.arange(_LEAST_SHIFT, int(columns * _MOST_SHIFT))
+    widths = (columns - shifts).astype(np.float32)
+    left, right = sums[:, columns - shifts - 1] / widths, (sums[:, -1:] - sums[:, shifts - 1]) / widths
+    in_place = np.minimum(np.minimum(left, right), offset[:, None])
+    enough = np.maximum(_EXPLAINED * in_place, _AS_USUAL * ground[:, None])
+    hope = np.where(in_place > ground[:, None], np.minimum(in_place, enough), -1)
     best: Floats = np.zeros(len(upper), np.float32)
-    for by in range(_LEAST_SHIFT, int(columns * _MOST_SHIFT)):
-        width = columns - by
-        left, right = sums[:, width - 1] / width, (sums[:, -1] - sums[:, by - 1]) / width
-        in_place = np.minimum(np.minimum(left, right), offset)
-        enough = np.maximum(_EXPLAINED * in_place, _AS_USUAL * ground)
-        for one, other in ((upper, lower), (lower, upper)):
-            displaced = np.abs(one[:, by:] - other[:, :-by]).mean(1)
-            gain = in_place - np.maximum(displaced, ground)
-            best = np.maximum(best, np.where(displaced <= enough, gain, 0))
+    for one, other in ((upper, lower), (lower, upper)):
+        hopeful = _at_least(one, other, shifts) <= hope
+        for place in np.flatnonzero(hopeful.any(0)):
+            frames, by = np.flatnonzero(hopeful[:, place]), shifts[place]
+            displaced = np.abs(one[frames, by:] - other[frames, :-by]).mean(1)
+            gain = in_place[frames, place] - np.maximum(displaced, ground[frames])
+            explained = displaced <= enough[frames, place]
+            best[frames] = np.maximum(best[frames], np.where(explained, gain, 0))
     return best
+
+
+def _at_least(one: Floats, other: Floats, shifts: npt.NDArray[np.intp]) -> Floats:
+    """What rows displaced by each of the shifts differ by at least: (frames, shifts).
+
+    Pieces of a row differ by no less than their sums do, and those of all shifts are had at once; the rows themselves
+    need to be compared only where this leaves hope, which is nearly nowhere.
+    """
+    columns = one.shape[1]
+    pieces = []
+    for row in (one, other):
+        sums = np.pad(np.cumsum(row, axis=1), ((0, 0), (1, 0)))
+        pieces.append(sums[:, _PIECE:] - sums[:, :-_PIECE])
+    starts = np.arange(0, columns - _LEAST_SHIFT - _PIECE + 1, _PIECE)
+    places = shifts[:, None] + starts
+    within = places + _PIECE <= columns
+    apart = np.abs(pieces[0][:, np.where(within, places, 0)] - pieces[1][:, None, starts])
+    least: Floats = (apart * within).sum(2) / (columns - shifts).astype(np.float32)
+    return least * np.float32(1 - 1e-5)
