@@ -80,9 +80,10 @@ def suggest(rule: Rule, bad: Sequence[float], good: Sequence[float], allowed: fl
 
 def _between(low: float, high: float) -> float:
     """Halfway, by ratio where both are above nothing, to three digits where they fit in between."""
-    middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
+    # Root by root: the product of two very small scores is nothing, which would lie below both.
+    middle = math.sqrt(low) * math.sqrt(high) if low > 0 else (low + high) / 2
     short = float(f"{middle:.3g}")
-    return short if low <= short < high else middle
+    return next((limit for limit in (short, middle) if low <= limit < high), low)
 
 
 def _at(rule: Rule, limit: float) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.inspect import Rule
@@ -24,6 +24,8 @@ def test_precision_and_recall_by_hand() -> None:
     assert found + NOTHING == found
 
 
+@example(bad=[7e-167], good=[2e-254], limit=1.0, least=False)
+@example(bad=[1.0000000000000002], good=[1.0], limit=50.0, least=False)
 @given(SCORES, SCORES, st.floats(0, 100), st.booleans())
 def test_a_suggestion_refuses_no_good_clip_and_finds_all_that_can_be_told_from_them(
     bad: list[float], good: list[float], limit: float, least: bool
