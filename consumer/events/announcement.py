@@ -29,6 +29,10 @@ class Clip:
     content_type: str
     codec: str
     has_text: bool = False
+    produce_id: str | None = None
+    """ProduceID of the metadata label; None on clips no model generated."""
+    producer: str | None = None
+    """Its ContentProducer code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

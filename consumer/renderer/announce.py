@@ -11,7 +11,7 @@ from consumer.renderer.alias import Alias, Origin, Standing, standing
 from consumer.renderer.library import BaseRecord, ClipRecord
 from consumer.storage import layout
 from consumer.storage.store import Absent, ConditionFailedError, Matches, ObjectNotFoundError, Store
-from model.recipe import digest
+from model.recipe import Recipe, digest
 
 CLIP_METADATA = "clip"
 """Metadata of the alias media that names the object they are a copy of: signed clips have the id of unsigned ones."""
@@ -111,8 +111,11 @@ class Announcer:
                 marked = replace(plain, metadata={**plain.metadata, CLIP_METADATA: source})
                 self._store.copy(source, target, marked)
 
-    def ready(self, request: ClipRequest, record: ClipRecord, lineage: Lineage, now: datetime) -> VideoReady:
-        """The announcement of a finished clip."""
+    def ready(
+        self, request: ClipRequest, record: ClipRecord, recipe: Recipe, lineage: Lineage, now: datetime
+    ) -> VideoReady:
+        """The announcement of a finished clip, made by ``recipe``."""
+        marked = "aigc" in record.labels  # and was found to say what the recipe says
         product, variant = request.product_id, request.variant
         clip = Clip(
             clip_id=record.digest,
@@ -130,6 +133,8 @@ class Announcer:
             content_type=f'video/mp4; codecs="{record.codec}"',
             codec=record.codec,
             has_text=record.has_text,
+            produce_id=recipe.produce_id if marked else None,
+            producer=recipe.dressing.producer if marked else None,
         )
         return VideoReady(
             event_id=event_id("ready", request),

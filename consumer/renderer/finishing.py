@@ -177,7 +177,7 @@ class Finishing:
             template=job.request.template,
             review=base.review,
         )
-        step = self.publish(job, self._announcer.ready(job.request, clip, lineage, self._clock()))
+        step = self.publish(job, self._announcer.ready(job.request, clip, recipe, lineage, self._clock()))
         if isinstance(step, Say) and work is not Work.RENDER:
             self._metrics.inc(m.SAVED_SECONDS, base.engine_seconds, work=work.value)
         return step

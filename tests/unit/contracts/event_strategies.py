@@ -176,6 +176,8 @@ clips = st.builds(
     content_type=texts,
     codec=texts,
     has_text=st.booleans(),
+    produce_id=maybe(texts),
+    producer=maybe(texts),
 )
 
 lineages = st.builds(
