@@ -20,6 +20,8 @@ class Role:
     """When its engine last gave a sign of life, monotonic seconds: a batch may take longer than the loop's patience."""
     stuck: Callable[[], bool] = field(default=lambda: False)
     """True when a thread of its own did not end although it was closed."""
+    notes: Callable[[], dict[str, str]] = field(default=dict)
+    """What is worth knowing, by what it is about: work goes on."""
 
     def life(self, patience: float) -> str | None:
         """What is wrong, or nothing: polling stopped, or work is in hand and none of it gets on for ``patience`` s."""

@@ -156,6 +156,7 @@ class Service:
         for name, role in self._roles.items():
             self.health.watch_life(name, partial(role.life, self.settings.observe.stuck_after))
             self.health.watch_readiness(name, role.readiness)
+            self.health.watch_notes(name, role.notes)
             role.loop.start()
         log.info("started", roles=list(self._roles), broker=self.bootstrap, cluster=self.cluster, version=__version__)
 
@@ -246,7 +247,7 @@ class Service:
     def _renderer(self, engine: Engine) -> Role:
         worker = self._worker(RENDERER, engine)
         loop = self._loop(RENDERER, topics_read(self.settings, RENDERER), worker, lease="record")
-        return Role(loop, worker.ready.is_set, worker.last_sign, worker.stuck)
+        return Role(loop, worker.ready.is_set, worker.last_sign, worker.stuck, worker.notes)
 
     def _dresser(self) -> Role:
         """The same work without an engine: what needs one is handed over to the renderers."""

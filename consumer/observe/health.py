@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -24,6 +24,8 @@ class Verdict:
     """What a page of health says: well where there are no reasons. Reasons by the name of their probe."""
 
     reasons: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+    """What is worth knowing and no reason: work goes on."""
 
     @property
     def well(self) -> bool:
@@ -38,6 +40,7 @@ class Health:
         self._lock = threading.Lock()
         self._live: dict[str, Probe] = {}
         self._ready: dict[str, Probe] = {}
+        self._notes: dict[str, Callable[[], dict[str, str]]] = {}
         self._known_dead: set[str] = set()
 
     def watch_life(self, name: str, probe: Probe) -> None:
@@ -50,11 +53,17 @@ class Health:
         with self._lock:
             self._ready[name] = probe
 
+    def watch_notes(self, name: str, notes: Callable[[], dict[str, str]]) -> None:
+        """Tell these notes on /readyz, each below its own name."""
+        with self._lock:
+            self._notes[name] = notes
+
     def forget(self, name: str) -> None:
         """Ask no more under this name: its role has ended in order."""
         with self._lock:
             self._live.pop(name, None)
             self._ready.pop(name, None)
+            self._notes.pop(name, None)
             self._known_dead.discard(name)
 
     def live(self) -> Verdict:
@@ -72,8 +81,9 @@ class Health:
     def ready(self) -> Verdict:
         """Should this process be given work?"""
         with self._lock:
-            probes = dict(self._ready)
-        return Verdict({**_ask(probes), **self.live().reasons})
+            probes, notes = dict(self._ready), dict(self._notes)
+        told = {what: why for each in notes.values() for what, why in each().items()}
+        return Verdict({**_ask(probes), **self.live().reasons}, told)
 
 
 def _ask(probes: dict[str, Probe]) -> dict[str, str]:

@@ -95,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _verdict(self, verdict: Verdict) -> None:
         body = {"status": "ok" if verdict.well else "failed", "reasons": verdict.reasons}
+        if verdict.notes:
+            body["notes"] = verdict.notes
         status = HTTPStatus.OK if verdict.well else HTTPStatus.SERVICE_UNAVAILABLE
         self._send(status, json.dumps(body, ensure_ascii=True).encode() + b"\n", "application/json")
 

@@ -105,11 +105,8 @@ def decide(history: Sequence[Seen], rungs: Sequence[Rung], *, attempts: int, bes
         if climb.rung >= len(rungs):
             break
         rung, number = rungs[climb.rung], climb.rendered
-        if seen.passed_over:
-            climb.up()
-            continue
-        climb.rendered += 1
-        if not seen.failed:
+        climb.rendered += not seen.passed_over
+        if not (seen.failed or seen.passed_over):
             if not seen.candidate:
                 return Take(index, rung, number)
             climb.passed.append((index, number, seen.rank))
@@ -118,7 +115,7 @@ def decide(history: Sequence[Seen], rungs: Sequence[Rung], *, attempts: int, bes
                 return climb.best(rung)
         elif seen.failed & DETERMINISTIC:
             return climb.best(rung) if climb.passed else Stop("deterministic")
-        elif climb.failed(seen.failed):
+        elif seen.passed_over or climb.failed(seen.failed):
             if climb.passed:
                 return climb.best(rung)
             climb.up()

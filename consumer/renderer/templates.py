@@ -25,7 +25,7 @@ LONGEST = 16
 """So many times the first pause is the longest: it doubles with every probe that fails."""
 UNKNOWN_BASELINE = 0.1
 """The share taken for usual while too few clips were seen to know better."""
-SIGMAS = 3.0
+SIGMAS = 4.0
 """Standard deviations of a binomial count by which rejections must exceed what is usual: with few clips twice the share
 is often chance, and the question is asked after every clip."""
 EARLIER = 4
@@ -39,7 +39,7 @@ class BreakerRules:
     """When one opens, and for how long. Times in seconds."""
 
     enabled: bool = True
-    window: int = 100
+    window: int = 200
     """First attempts that the present share of rejections is taken from."""
     minimum: int = 20
     """First attempts before a share says anything."""

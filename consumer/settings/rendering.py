@@ -13,12 +13,12 @@ class TemplateBreaker(Tree):
     """When a template version is taken out of use, because its clips are rejected far more often than usual."""
 
     enabled: bool = True
-    window: Annotated[int, Field(ge=5, le=10_000)] = 100
+    window: Annotated[int, Field(ge=5, le=10_000)] = 200
     """First attempts that the present share of rejections is taken from, in each process."""
     minimum: Annotated[int, Field(ge=2, le=10_000)] = 20
     """First attempts that are needed before a share says anything."""
     factor: Annotated[float, Field(gt=1, le=100)] = 2.0
-    """It is taken out of use at so many times the usual share."""
+    """It is taken out of use at so many times the usual share, unless that may be chance."""
     baseline: Annotated[float | None, Field(ge=0, lt=1)] = None
     """The usual share; by default learned from the attempts before the window, and a tenth until there are enough."""
     pause: Annotated[float, Field(gt=0, le=86_400)] = 300.0
