@@ -55,13 +55,13 @@ check: $(STAMP)dev ## Lint, format, types and import contracts; changes nothing
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# Three workers on two cores, for many tests wait for a broker or a process; one set of servers for all of them, unless
-# addresses are given. What takes longest comes first, in the order given, so that the workers end together. A process
-# that cannot keep its bytecode takes twice as long to start.
-JOBS ?= 3
+# Four workers on two cores, for many tests wait for a broker or a process; one set of servers for all of them, unless
+# addresses are given. tests/pace.py puts the files in order. A process that cannot keep its bytecode takes twice as
+# long to start.
+JOBS ?= 4
 SERVED := $(BIN)/python -m tests.services
-ORDER := tests/faults tests/integration tests/unit
-PYTEST := $(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ORDER)
+FOLDERS := tests/faults tests/integration tests/unit
+PYTEST := $(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(FOLDERS)
 
 .PHONY: pytest
 pytest: export PYTHONDONTWRITEBYTECODE :=

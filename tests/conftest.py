@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-pytest_plugins = ["tests.services.fixtures", "tests.spawned", "tests.worlds"]
+pytest_plugins = ["tests.pace", "tests.services.fixtures", "tests.spawned", "tests.worlds"]
 
 
 def pytest_collection_finish() -> None:
