@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = verbs.add_parser("run", help="one run; a seed makes the same input and the same faults again")
     run.add_argument("--minutes", type=float, default=10.0, help="how long the nemesis strikes (default: 10)")
     run.add_argument("--seed", type=int, help="of input and faults (default: drawn, and printed)")
-    run.add_argument("--products", type=float, default=30.0, metavar="N", help="new products a minute (default: 30)")
+    run.add_argument("--products", type=float, default=50.0, metavar="N", help="new products a minute (default: 50)")
     run.add_argument("--out", type=Path, help="a new or empty folder for all that is known of the run")
     run.add_argument("--calm", action="store_true", help="no faults: whether the machine keeps up")
     run.add_argument("--json", action="store_true", help="the report as one JSON line")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from tests.soak.beat import FIRST, bursts
 
 PROCESS = {"kill": 5, "terminate": 2, "freeze": 4}
 """Faults of a process, and how often each beside the others."""
@@ -37,9 +39,12 @@ SECONDS = {
 """How long each lasts. The session timeout is 3 s, a transaction's 10 s, the store's patience 6 s."""
 REST = {"broker": 12.0, "store": 5.0, "database": 5.0, "process": 2.0, "link": 1.0}
 """Seconds after a fault's end before the next one of the same target: where nothing lives, nothing is found."""
-GAP = 5.0
-"""Seconds between two faults on average; never less than a fifth."""
-FIRST = 5.0
+EACH, AFTER = 3, (0.2, 4.0)
+"""Faults of each burst, and how many seconds after it they come: while there is work in every stage."""
+GAP = 12.0
+"""Seconds between two other faults, on average."""
+TRIES = 5
+"""How often another fault is drawn where the target has not come back from the last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +66,23 @@ class Fault:
 def schedule(seed: int, seconds: float, processes: Sequence[str]) -> list[Fault]:
     """The faults of a run, in their order; none begins in its last seconds, two never meet at one target."""
     chance = random.Random(f"{seed}/nemesis")
+    moments = [beat + chance.uniform(*AFTER) for beat in bursts(seed, seconds) for _ in range(EACH)]
+    at = FIRST
+    while at < seconds:
+        moments.append(at)
+        at += chance.expovariate(1 / GAP)
     busy: dict[str, float] = {}
     found: list[Fault] = []
-    at = FIRST
-    while at < seconds - FIRST:
-        fault = _draw(chance, at, processes)
-        if at >= busy.get(fault.target, 0.0):
+    for moment in sorted(each for each in moments if each < seconds - FIRST):
+        fault = next((f for f in (_draw(chance, moment, processes) for _ in range(TRIES)) if _free(f, busy)), None)
+        if fault is not None:
             found.append(fault)
-            busy[fault.target] = at + fault.seconds + REST[_sort(fault)]
-            at += GAP / 5 + chance.expovariate(1 / (GAP * 4 / 5))
-        else:
-            at += 0.1
+            busy[fault.target] = fault.at + fault.seconds + REST[_sort(fault)]
     return found
+
+
+def _free(fault: Fault, busy: Mapping[str, float]) -> bool:
+    return fault.at >= busy.get(fault.target, 0.0)
 
 
 def _sort(fault: Fault) -> str:

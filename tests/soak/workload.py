@@ -6,11 +6,12 @@ Pure: the same seed gives the same items. Instants are seconds from the beginnin
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.products import CATEGORIES, product
+from tests.soak.beat import bursts
 from tests.soak.poison import KINDS, Poison
 
 PRODUCTS, PROMOS, LANE = "product_created", "promo_changed", "clip_render"
@@ -44,7 +45,7 @@ class Scale:
     promos: int
 
     @classmethod
-    def of(cls, seconds: float, products_a_minute: float = 30.0) -> Scale:
+    def of(cls, seconds: float, products_a_minute: float = 50.0) -> Scale:
         """So much that a small, busy machine keeps up."""
         minutes = seconds / 60
         return cls(seconds=seconds, products=max(12, round(products_a_minute * minutes)), promos=max(4, round(minutes)))
@@ -52,21 +53,25 @@ class Scale:
 
 def workload(seed: int, scale: Scale) -> list[Item]:
     """The items in the order in which they are published."""
-    chance = random.Random(f"{seed}/workload")
-    found = [item for number in range(scale.products) for item in _life(number, chance, scale)]
-    found += [item for number in range(scale.promos) for item in _promotion(number, chance, scale)]
+    chance, beats = random.Random(f"{seed}/workload"), bursts(seed, scale.seconds)
+    found = [item for number in range(scale.products) for item in _life(number, beats, chance, scale)]
+    found += [item for number in range(scale.promos) for item in _promotion(number, beats, chance, scale)]
     found.sort(key=lambda item: item.at)
     found = _with_times(found)
     spoiled = [_poison(found, chance, scale) for _ in range(max(2 * len(KINDS), len(found) // 12))]
     return sorted([*found, *spoiled], key=lambda item: item.at)
 
 
-def _life(number: int, chance: random.Random, scale: Scale) -> Iterator[Item]:
+def _beginning(beats: Sequence[float], chance: random.Random, scale: Scale) -> float:
+    """Mostly in a burst, so that requests wait and overtake each other."""
+    if chance.random() < 0.85:
+        return chance.choice(beats) + chance.uniform(0, 0.5)
+    return chance.uniform(0, 0.8 * scale.seconds)
+
+
+def _life(number: int, beats: Sequence[float], chance: random.Random, scale: Scale) -> Iterator[Item]:
     """One product: created, then changed, repeated, overtaken, retired, brought back, as chance has it."""
-    at = chance.uniform(0, 0.8 * scale.seconds)
-    if chance.random() < 0.3:  # many at once, so that requests wait and overtake each other
-        at = round(at / 20) * 20.0
-    revision = 1
+    at, revision = _beginning(beats, chance, scale), 1
     event = _goods(number, revision, chance)
     key = event["product_id"]
     history = [event]
@@ -107,9 +112,9 @@ def _only_dearer(event: dict[str, Any], revision: int) -> dict[str, Any]:
     return {**event, "event_id": f"{event['event_id']}-{revision}", "revision": revision, "price": price}
 
 
-def _promotion(number: int, chance: random.Random, scale: Scale) -> Iterator[Item]:
+def _promotion(number: int, beats: Sequence[float], chance: random.Random, scale: Scale) -> Iterator[Item]:
     """One promotion: begun, changed, repeated, overtaken, ended, by events and by the clock."""
-    at, revision = chance.uniform(0, 0.5 * scale.seconds), 1
+    at, revision = _beginning(beats[: len(beats) // 2 + 1], chance, scale), 1
     kind = number % 3
     key = f"promo-{number}"
     event = _campaign(number, kind, revision, chance, scale, at)
