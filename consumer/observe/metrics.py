@@ -224,7 +224,7 @@ REJECTIONS = _spec(
     "counter",
     ("action",),
     "Requests that ended as video-rejected: reject (the inspection is sure), review (a person is to decide).",
-    "Look at what waits for a person, and at what changed in the templates.",
+    "See `skureel review list`, and what changed in the templates.",
 )
 INSPECTIONS = _spec("skureel_inspections_total", "counter", ("result",), "Inspections: passed, failed.", "None.")
 ATTEMPTS = _spec(

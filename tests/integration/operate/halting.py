@@ -1,4 +1,4 @@
-"""A replay that stops for ever before a step, for tests that kill it: python -m tests.integration.operate.halting.
+"""A command that stops for ever before a step, for tests that kill it: python -m tests.integration.operate.halting.
 
 Arguments: the step (a method of the producer), then those of ``skureel``.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from consumer.cli import app
-from consumer.operate import broker, letterbox
+from consumer.operate import broker, letterbox, publish
 
 
 class Halting:
@@ -33,9 +33,10 @@ if __name__ == "__main__":
     plain: Any = broker.open_client
 
     def opened(kind: type, options: Any) -> Any:
-        """The client, made to halt where it is the producer that handles letters."""
+        """The client, made to halt where it is a producer."""
         client, complaints = plain(kind, options)
         return (Halting(client, halt) if kind is Producer else client), complaints
 
-    vars(letterbox)["open_client"] = opened
+    for module in (letterbox, publish):
+        vars(module)["open_client"] = opened
     app(arguments)

@@ -33,6 +33,7 @@ ALL = [
     ROOT / "docs" / "METRICS.md",
     ROOT / "docs" / "FAULTS.md",
     ROOT / "docs" / "PROMPTS.md",
+    ROOT / "docs" / "REVIEW.md",
     ROOT / "schemas" / "README.md",
 ]
 EVERY = pytest.mark.parametrize("file", ALL, ids=[str(file.relative_to(ROOT)) for file in ALL])
