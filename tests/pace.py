@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from coverage import Coverage
+from hypothesis import settings
 
 ROOT = Path(__file__).parent
 UNIT = ROOT / "unit"
@@ -57,8 +58,13 @@ class Tracing:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Before anything is imported that would count the cores; whoever gave a number meant it."""
+    """Before anything is imported that would count the cores, where nobody gave a number; before the first example.
+
+    Hypothesis would fail an example that takes 200 ms, which says how busy the machine is. A test's timeout remains.
+    """
     os.environ.setdefault(THREADS, "1")
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
     if coverage := Coverage.current():
         config.pluginmanager.register(Tracing(coverage, UNIT))
 
