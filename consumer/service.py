@@ -237,6 +237,7 @@ class Service:
             on_demand=settings.planner.long_tail == "on_demand",
             fan_out=FanOutOptions(page=settings.planner.page),
             rules=rules_of(settings),
+            audit_days=settings.planner.audit_days,
         )
         options = BatchOptions(records=settings.kafka.batch)
         worker = BatchWorker(
@@ -286,8 +287,6 @@ class Service:
             breaker=BreakerOptions(**kafka.breaker.model_dump()),
         )
         return Loop(options, topics, worker, self.metrics, role=role, lease="record" if single else "run")
-
-    # Health.
 
     def unready(self) -> str:
         """Why the service is not ready, or nothing."""

@@ -1,14 +1,16 @@
-"""What the renderer announced, as the catalog keeps it: the newest word on each clip, and which bases exist.
+"""What the renderer announced, as the catalog keeps it: the newest word on each clip, which bases exist, and the audit.
 
 Plans nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
 from consumer.events import VideoReady
+from consumer.planner.audit import ProducedRow
 from consumer.planner.decisions import DUPLICATE, STALE, SUPERSEDED
 from consumer.planner.intake import Announcement
 from consumer.planner.ledger import Layers, Ledger
@@ -44,7 +46,34 @@ def follow(announcements: Sequence[Announcement], ledger: Ledger) -> Counter[str
         rows[key] = _clip_row(event, layers.get(key))
     ledger.save_clips([rows[key] for key in sorted(rows)])
     ledger.save_bases(bases)
+    ledger.audit.add(row for event in announcements if (row := _produced(event)) is not None)
     return skips
+
+
+def _produced(event: Announcement) -> ProducedRow | None:
+    """What the audit keeps of an announcement; None where it shows no clip that carries a ProduceID."""
+    clip = event.clip if isinstance(event, VideoReady) else None
+    if not isinstance(event, VideoReady) or clip is None or not clip.produce_id:
+        return None
+    lineage = event.lineage
+    return ProducedRow(
+        product_id=event.product_id,
+        variant=event.variant,
+        revision=event.revision,
+        produce_id=storable(clip.produce_id),
+        producer=storable(clip.producer or ""),
+        clip_id=storable(clip.clip_id),
+        clip_key=storable(clip.key),
+        sha256=storable(clip.sha256),
+        labels=storable(json.dumps(event.labels, ensure_ascii=False)),
+        engine=storable(lineage.engine) if lineage else "",
+        engine_revision=storable(lineage.engine_revision) if lineage else "",
+        recipe_digest=storable(lineage.recipe_digest) if lineage else "",
+        base_digest=storable(lineage.base_digest) if lineage else "",
+        work=lineage.work.value if lineage else "",
+        cause=storable(event.cause.event_id),
+        announced_at=milliseconds(event.occurred_at),
+    )
 
 
 def _bases(event: Announcement, planned: Layers | None) -> list[BaseRow]:

@@ -1,6 +1,6 @@
 """What may be done to the catalog inside one transaction. Decides nothing; see ``decisions`` for that.
 
-Promos and fan-outs have a part of their own: ``book``.
+Promos and fan-outs have a part of their own, ``book``, and so has the audit log, ``audit``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
+from consumer.planner.audit import Audit
 from consumer.planner.book import Book
 from consumer.planner.dialects import Dialect
 from consumer.planner.made import Made
@@ -93,6 +94,8 @@ class Ledger:
         self._dialect = dialect
         self.book = Book(connection, dialect)
         """Promos and fan-outs."""
+        self.audit = Audit(connection, dialect)
+        """Who made which clip."""
 
     def known(self, product_ids: Sequence[str], variant: str) -> dict[str, Known]:
         """What is known of those of ``product_ids`` that are known at all."""

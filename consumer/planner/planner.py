@@ -57,6 +57,10 @@ KEEP = timedelta(days=1)
 KEEP_FAN_OUTS = timedelta(days=30)
 """How long fan-outs that ended are kept: `skureel promo status` shows them."""
 PRUNE_EVERY = timedelta(hours=1)
+AUDIT_DAYS = 400
+"""How long it is kept who made which clip, unless said otherwise."""
+AUDIT_STEP = 1_000
+"""Rows of the audit log that are forgotten at once."""
 TOLD = 10
 """Refused products of a batch that are logged one by one; the others are in ``video-rejected`` all the same."""
 
@@ -80,6 +84,7 @@ class PlannerHandler:
         on_demand: bool = False,
         fan_out: FanOutOptions | None = None,
         rules: Linter | None = None,
+        audit_days: int = AUDIT_DAYS,
     ) -> None:
         self.instance = secrets.token_hex(8)
         """Names this planner in the batches it makes."""
@@ -101,6 +106,7 @@ class PlannerHandler:
             instance=self.instance,
             options=fan_out or FanOutOptions(),
         )
+        self._keep_audit = timedelta(days=audit_days)
         self._batches = 0
         self._prune_at = clock() + PRUNE_EVERY
 
@@ -167,15 +173,17 @@ class PlannerHandler:
         if not published and not prune:
             return
 
-        def tidy(ledger: Ledger) -> None:
+        def tidy(ledger: Ledger) -> bool:
             ledger.requested(published)
-            if prune:
-                ledger.prune(milliseconds(now - KEEP))
-                ledger.book.prune(milliseconds(now - KEEP_FAN_OUTS))
+            if not prune:
+                return False
+            ledger.prune(milliseconds(now - KEEP))
+            ledger.book.prune(milliseconds(now - KEEP_FAN_OUTS))
+            return ledger.audit.prune(milliseconds(now - self._keep_audit), AUDIT_STEP)
 
-        self._catalog.transaction(tidy)
+        more = self._catalog.transaction(tidy)
         self._published.remove(published)
-        if prune:
+        if prune and not more:
             self._prune_at = now + PRUNE_EVERY
 
     def _count(self, batch: Batch, applied: Applied, seconds: float) -> None:

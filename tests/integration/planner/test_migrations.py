@@ -88,10 +88,10 @@ def test_what_the_first_release_kept_is_found(url: str) -> None:
 
 def test_who_only_looks_migrates_nothing(url: str) -> None:
     """Commands beside a running planner of another release change nothing under it, and say what to do."""
-    with pytest.raises(CatalogError, match=r"without our tables, and this release works with 0002: start"):
+    with pytest.raises(CatalogError, match=r"without our tables, and this release works with 0003: start"):
         Catalog.open(url, migrate=False)
     first_release(url)
-    with pytest.raises(CatalogError, match=r"at version 0001, and this release works with 0002"):
+    with pytest.raises(CatalogError, match=r"at version 0001, and this release works with 0003"):
         Catalog.open(url, migrate=False)
     Catalog.open(url).close()
     Catalog.open(url, migrate=False).close()
