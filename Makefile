@@ -84,6 +84,12 @@ faults: export PYTHONDONTWRITEBYTECODE :=
 faults: $(STAMP)dev ## The table of faults, on real services; prints it and keeps tests/faults/README.md
 	@$(BIN)/python -m tests.services run -- $(BIN)/pytest -p tests.faults.table $$(grep -rl --include='test_*.py' 'def test_fault_' tests)
 
+MINUTES ?= 10
+.PHONY: soak
+soak: export PYTHONDONTWRITEBYTECODE :=
+soak: $(STAMP)dev ## Ten minutes (MINUTES=…) under a nemesis on real servers, and a checker: tests/soak/README.md
+	@$(BIN)/python -m tests.soak run --minutes $(MINUTES)
+
 .PHONY: gpu-test
 gpu-test: $(STAMP)dev ## The laws that only a GPU can show; skipped, by name, without one
 	@$(BIN)/pytest tests/gpu

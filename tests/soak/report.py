@@ -38,6 +38,8 @@ class Report:
     """One run. Durations in seconds."""
 
     seed: int
+    replay: str
+    """The command that makes the same input and the same faults again."""
     seconds: float
     settling: float
     ok: bool
@@ -67,6 +69,7 @@ def report(
     violations: Iterable[Violation],
     *,
     seed: int,
+    replay: str,
     seconds: float,
     settling: float,
     faults: Mapping[str, int],
@@ -78,6 +81,7 @@ def report(
     given_up = sum(letter.group == "renderer" and letter.item is None for letter in seen.letters)
     return Report(
         seed=seed,
+        replay=replay,
         seconds=round(seconds, 1),
         settling=round(settling, 1),
         ok=not found,
@@ -127,6 +131,7 @@ def show(found: Report, console: Console) -> None:
     if len(found.violations) > TOLD:
         console.print(f"… and {len(found.violations) - TOLD} more")
     console.print("no violation" if found.ok else f"{len(found.violations)} violations")
+    console.print(f"the same again: {found.replay}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _told(counts: Mapping[str, int]) -> str:

@@ -44,6 +44,13 @@ class Options:
     folder: Path
     faults: bool = True
 
+    @property
+    def replay(self) -> str:
+        """The command that makes the same input and the same faults again."""
+        calm = "" if self.faults else " --calm"
+        minutes, products = f"{self.seconds / 60:g}", f"{self.products_a_minute:g}"
+        return f"python -m tests.soak run --seed {self.seed} --minutes {minutes} --products {products}{calm}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
@@ -100,6 +107,7 @@ class Run:
             case,
             check(case),
             seed=seed,
+            replay=self._options.replay,
             seconds=self._options.seconds,
             settling=self._settling,
             faults=nemesis.done,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import tests.soak.checker as check_module
 from tests.soak.checker import LAWS, Case, check
 from tests.soak.kept import keep, kept
 from tests.soak.observed import Alias, Announced, Begun, Glance, Letter, Lived, Row
@@ -221,6 +222,13 @@ def test_each_breach_of_a_law_is_found(case: Case, what: str) -> None:
 def test_every_law_has_a_breach_that_is_tried() -> None:
     """No law is there that nobody saw bite."""
     assert {law.__name__.replace("_", " ") for law in LAWS} == {law for law, _ in SPOILS.values()}
+
+
+def test_the_page_about_the_soak_lists_every_law() -> None:
+    """And none that is not."""
+    page = Path(check_module.__file__).with_name("README.md").read_text(encoding="utf-8")
+    listed = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")][2:]
+    assert listed == [law.__name__.replace("_", " ") for law in LAWS]
 
 
 def test_what_was_kept_of_a_run_is_judged_as_the_run_was(case: Case, tmp_path: Path) -> None:
