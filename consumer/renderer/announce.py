@@ -176,7 +176,7 @@ class Announcer:
 
 def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> VideoRejected:
     """What is said of a clip whose every attempt failed inspection; ``records`` in the order of the attempts."""
-    last = records[-1]
+    last, tried = records[-1], tuple(each.digest for each in records if not each.passed_over)
     return VideoRejected(
         event_id=event_id("rejected", request),
         occurred_at=now,
@@ -186,10 +186,10 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         cause=request.cause,
         reasons=tuple(Reason(check=check, message=message) for check, message in last.reasons),
         scores=dict(last.scores),
-        attempts=sum(not each.passed_over for each in records),
+        attempts=len(tried),
         recipe_digest=request.recipe.digest if request.recipe else None,
-        base_digest=last.digest,
-        tried=tuple(record.digest for record in records),
+        base_digest=tried[-1] if tried else None,
+        tried=tried,
         quarantine_key=last.quarantine_key,
         inspection_policy=last.policy,
         not_inspected=dict(last.skipped),
