@@ -22,7 +22,7 @@ app = group("review", "Decide about rejected clips, and look at published ones."
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `list` prints them; 6 digits may do.")]
 Reviewer = Annotated[str | None, typer.Option(help="Your id: no name, no mail address. Default: review.reviewer.")]
 Note = Annotated[str, typer.Option(help="A remark, kept with the decision; at most 1,000 characters.")]
-StateName = Literal["waiting", "pending", "wording", "unfinished", "approved", "rejected", "closed", "all"]
+StateName = Literal["waiting", "pending", "no-clip", "unfinished", "approved", "rejected", "closed", "all"]
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _filter(
 @app.command("list")
 def review_list(
     state: Annotated[
-        StateName, typer.Option(help="Where they stand. waiting: pending, wording and unfinished ones.")
+        StateName, typer.Option(help="Where they stand. waiting: pending, no-clip and unfinished ones.")
     ] = "waiting",
     product: Annotated[str | None, typer.Option(help="Only of this product.")] = None,
     check: Annotated[str | None, typer.Option(help="Only those that failed this check, or this wording rule.")] = None,
@@ -179,6 +179,20 @@ def review_reject(
             raise typer.Exit(FAILED)
 
 
+@app.command("retry")
+def review_retry(ids: Ids, config: Config = None, json: Json = False) -> None:
+    """Publish the requests behind rejections again, without a decision.
+
+    For what was mended meanwhile: a template that was out of use, more attempts allowed. Attempts that are in the
+    quarantine are not rendered again.
+    """
+    from consumer.operate import review
+
+    with _ends():
+        if not review.tell(review.retry(settings_of(config), ids), json=json, say=_complain):
+            raise typer.Exit(FAILED)
+
+
 @app.command("sample")
 def review_sample(
     ids: Annotated[
@@ -229,7 +243,7 @@ def review_export(
     link_hours: Annotated[
         float, typer.Option(min=0.01, max=168, help="How long the links to the clips are good for.")
     ] = 24.0,
-    state: Annotated[StateName, typer.Option(help="As for `list`; without refused words.")] = "pending",
+    state: Annotated[StateName, typer.Option(help="As for `list`, where there is a clip.")] = "pending",
     product: Annotated[str | None, typer.Option(help="Only of this product.")] = None,
     check: Annotated[str | None, typer.Option(help="Only those that failed this check.")] = None,
     action: Annotated[Literal["reject", "review"] | None, typer.Option(help="As for `list`.")] = None,

@@ -163,10 +163,12 @@ class VideoRejected:
     reasons: tuple[Reason, ...]
     scores: Mapping[str, float] = field(default_factory=dict)
     attempts: int = 1
+    engine_seconds: float = 0.0
+    """Device time of all attempts."""
     recipe_digest: str | None = None
     base_digest: str | None = None
     tried: tuple[str, ...] = ()
-    """Base clips of all attempts, in their order; ``base_digest`` is the last."""
+    """Base clips of all attempts, those for a person to decide about after the others; ``base_digest`` is the last."""
     quarantine_key: str | None = None
     inspection_policy: str | None = None
     not_inspected: Mapping[str, str] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from consumer.operate.review_records import (
     Word,
     check_reason,
 )
+from consumer.planner.prompting.lint import CHECK
 from consumer.renderer.library import BaseRecord
 from consumer.settings import Settings
 
@@ -67,6 +68,11 @@ def reject(settings: Settings, identities: Sequence[str], word: Word) -> list[Ou
     """Confirm rejections, one after the other. Raises ReviewError where nothing can be done at all."""
     check_reason(word.reason, REJECT_REASONS)
     return decide_all(settings, identities, lambda desk, item: reject_one(desk, item, word))
+
+
+def retry(settings: Settings, identities: Sequence[str]) -> list[Outcome]:
+    """Try again what was rejected, one after the other. Raises ReviewError where nothing can be done at all."""
+    return decide_all(settings, identities, retry_one)
 
 
 def decide_all(settings: Settings, identities: Sequence[str], step: Step) -> list[Outcome]:
@@ -122,22 +128,43 @@ def finish(desk: Desk, item: Item, decision: Decision) -> Outcome:
         )
         if desk.library.approve(record, review) is None:
             raise ReviewError(f"approved, but the clip is gone from the quarantine: {record.quarantine_key}")
-    request, newest = request_of(desk, item)
-    if request is None:
-        return _outcome(
-            item,
-            f"{decision.told}; a newer plan exists ({newest}), so there is nothing to publish",
-            decision,
-            done=False,
-        )
-    try:
-        send(desk.options, [request])
-    except PublishError as error:
-        raise ReviewError(f"approved, and not published yet: {error}; approve it again", "out") from error
+    newest = _publish(desk, item)
+    if newest is not None:
+        said = f"{decision.told}; a newer plan exists ({newest}), so there is nothing to publish"
+        return _outcome(item, said, decision, done=False)
     answer = Answer(place=item.place, revision=item.event.revision, at=utc_now())
     return _outcome(
         item, f"{decision.told}; its request is published again", desk.decisions.answer(decision.base_digest, answer)
     )
+
+
+def _publish(desk: Desk, item: Item) -> int | None:
+    """Publish the stored request again. Gives the number of the newer plan for which it was not. Raises ReviewError."""
+    request, newest = request_of(desk, item)
+    if request is None:
+        return newest
+    try:
+        send(desk.options, [request])
+    except PublishError as error:
+        raise ReviewError(f"the request is not published yet: {error}; the same command does it", "out") from error
+    return None
+
+
+def retry_one(desk: Desk, item: Item) -> Outcome:
+    """Publish the request behind a rejection again, nothing decided: what was mended meanwhile may let it through.
+
+    Raises ReviewError.
+    """
+    if item.decision is not None:
+        raise ReviewError(f"decided already: {item.decision.told}")
+    if item.newer:
+        raise ReviewError(f"nothing to try again: {item.newer}")
+    if _refused_words(item):
+        _must_wait(item)
+    newest = _publish(desk, item)
+    if newest is not None:
+        raise ReviewError(f"nothing to try again: plan {newest} took its place")
+    return _outcome(item, "its request is published again")
 
 
 def reject_one(desk: Desk, item: Item, word: Word) -> Outcome:
@@ -159,12 +186,23 @@ def _must_wait(item: Item) -> None:
     """Raises ReviewError unless somebody may decide about it."""
     if item.newer:
         raise ReviewError(f"nothing to decide: {item.newer}")
-    if item.state is State.WORDING:
-        rules = ", ".join(dict.fromkeys(reason.check for reason in item.event.reasons)) or "unknown"
-        raise ReviewError(
-            f"no clip was made, for its words are refused ({rules}): change the record, or approve the text in "
-            "planner.prompt_rules where the rule is one for review (docs/PROMPTS.md)"
+    if item.state is State.NO_CLIP:
+        why = "; ".join(f"{reason.check}: {reason.message}" for reason in item.event.reasons) or "no reason is given"
+        raise ReviewError(f"no clip was made ({why}); {_remedy(item)}")
+
+
+def _remedy(item: Item) -> str:
+    """What to do about a rejection that there is no clip of."""
+    if _refused_words(item):
+        return (
+            "change the record, or approve the text in planner.prompt_rules where the rule is one for review "
+            "(docs/PROMPTS.md)"
         )
+    return "once that is mended, `review retry` tries it again"
+
+
+def _refused_words(item: Item) -> bool:
+    return any(reason.check.startswith(CHECK) for reason in item.event.reasons)
 
 
 def _decided(decision: Decision, word: Word) -> str:

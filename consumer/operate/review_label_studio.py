@@ -88,7 +88,7 @@ def export(settings: Settings, wanted: Filter, *, seconds: int, config: bool) ->
     ``seconds``: how long the links to the clips are good for.
     """
     with shown() as bar, open_desk(settings) as desk:
-        items = [item for item in look(desk, bar).meant(wanted) if item.state is not State.WORDING]
+        items = [item for item in look(desk, bar).meant(wanted) if item.state is not State.NO_CLIP]
         items = items[: wanted.limit]
         if config:
             return labelling(sorted({reason.check for item in items for reason in item.event.reasons}))

@@ -45,8 +45,8 @@ class State(StrEnum):
 
     PENDING = "pending"
     """Nobody has decided."""
-    WORDING = "wording"
-    """No clip was made, for its words are refused: not to be approved here."""
+    NO_CLIP = "no-clip"
+    """None was made, for its words are refused or its template is out of use: not to be approved here."""
     UNFINISHED = "unfinished"
     """Approved, and its request not yet published again: approve once more."""
     APPROVED = "approved"
@@ -55,7 +55,7 @@ class State(StrEnum):
     """Something newer took its place before anybody decided."""
 
 
-WAITING = frozenset({State.PENDING, State.WORDING, State.UNFINISHED})
+WAITING = frozenset({State.PENDING, State.NO_CLIP, State.UNFINISHED})
 """What somebody has to do something about."""
 
 
@@ -89,7 +89,7 @@ class Item:
             return State.APPROVED if self.newer or self.decision.answered(self.place) else State.UNFINISHED
         if self.newer:
             return State.CLOSED
-        return State.PENDING if self.event.base_digest and self.event.quarantine_key else State.WORDING
+        return State.PENDING if self.event.base_digest and self.event.quarantine_key else State.NO_CLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,9 @@ def request_of(desk: Desk, item: Item) -> tuple[Output | None, int]:
         if known is None or known.batch is None or known.plan_revision != item.event.revision:
             return None, known.plan_revision if known else 0
         found = [each for each in ledger.requests([product], {known.batch}) if each.variant == variant]
-        return (stored(found[0]) if found else None), known.plan_revision
+        if not found or found[0].topic == desk.settings.topics.video_rejected:
+            return None, known.plan_revision  # its words are refused: what is stored is the refusal
+        return stored(found[0]), known.plan_revision
 
     if desk.catalog is None:
         return None, 0

@@ -28,7 +28,7 @@ from model.inspect import Fault, Report
 
 _STYLES = {
     State.PENDING: "yellow",
-    State.WORDING: "magenta",
+    State.NO_CLIP: "magenta",
     State.UNFINISHED: "bold yellow",
     State.APPROVED: "green",
     State.REJECTED: "red",
@@ -65,7 +65,7 @@ def as_json(item: Item) -> dict[str, Any]:
 def listed(settings: Settings, wanted: Filter, *, json: bool) -> None:
     """The command ``list``: the oldest first. Raises ReviewError."""
     with shown() as bar, open_desk(settings) as desk:
-        queue = look(desk, bar, history=bool(wanted.states - {State.PENDING, State.WORDING}))
+        queue = look(desk, bar, history=bool(wanted.states - {State.PENDING, State.NO_CLIP}))
     found = queue.meant(wanted)
     some = found[: wanted.limit]
     if json:
@@ -114,7 +114,7 @@ def one(settings: Settings, identity: str, *, save: Path | None, sheet: Path | N
         item = look(desk, bar).one(identity)
         event = item.event
         records = [desk.library.base_record(digest) for digest in event.tried or _last(item)]
-        tried = [_attempt(desk, record) for record in records if record is not None]
+        tried = [_attempt(desk, number, record) for number, record in enumerate(records, 1) if record is not None]
         whole = {**as_json(item), "scores": dict(event.scores), "not_inspected": dict(event.not_inspected)}
         whole |= {"tried": tried, "request": _request(desk, item)}
         if save or sheet:
@@ -133,10 +133,11 @@ def _last(item: Item) -> tuple[str, ...]:
     return (item.event.base_digest,) if item.event.base_digest else ()
 
 
-def _attempt(desk: Desk, record: BaseRecord) -> dict[str, Any]:
+def _attempt(desk: Desk, number: int, record: BaseRecord) -> dict[str, Any]:
     """One attempt, and where its clip lies."""
     key = record.quarantine_key
     return {
+        "attempt": number,
         "base_digest": record.digest,
         "accepted": record.accepted,
         "action": record.action,

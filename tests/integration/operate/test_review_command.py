@@ -161,7 +161,7 @@ def test_the_queue_has_what_waits_and_nothing_else(shop: Shop) -> None:
     one = waiting["r-0"]
     assert (one["state"], one["action"], one["policy"][:9]) == ("pending", "review", "strict-1+")
     assert [reason["check"] for reason in one["reasons"]] == ["cast"]
-    assert waiting[f"r-{WORDS}"]["state"] == "wording"
+    assert waiting[f"r-{WORDS}"]["state"] == "no-clip"
     assert set(listed("--check", "cast", "--action", "review", "--limit", "3")) < set(waiting)
     assert set(listed("--action", "reject")) == {f"r-{WORDS}"}
     assert listed("--since", "2031-01-01") == {}

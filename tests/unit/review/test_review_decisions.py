@@ -1,0 +1,258 @@
+"""Laws of decisions: one a clip, written first, finished by whoever comes next; and what is refused before any."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from consumer.events import Cause, Reason, VideoReady, VideoRejected, utc_now
+from consumer.operate import reading
+from consumer.operate.review_records import Decision, Decisions, Verdict, Word
+from consumer.storage import layout
+from consumer.storage.files import FilesStore
+from consumer.stream.types import Record
+from tests.commands import DEAD, embedded, skureel
+from tests.engines import TestEngine
+from tests.unit.renderer.conftest import CODEC, NOW, Bench, recipe, request
+from tests.unit.review.conftest import POLICY, Shop
+
+AS = ("--reviewer", "r-07")
+APPROVE = ("--reason", "intended", "--json", *AS)
+REJECT = ("--reason", "confirmed", "--json", *AS)
+Make = Callable[..., Bench]
+
+
+def states() -> dict[str, str]:
+    """Where each product's rejections stand."""
+    return {line["product_id"]: line["state"] for line in skureel("review", "list", "--state", "all", "--json").lines()}
+
+
+def decision(base: str, reviewer: str, verdict: Verdict = Verdict.APPROVED) -> Decision:
+    """A decision about a clip of a product nobody knows."""
+    event = VideoRejected(
+        event_id="ab" * 16,
+        occurred_at=NOW,
+        product_id="p",
+        revision=1,
+        cause=Cause(event_id="e", product_revision=1),
+        reasons=(Reason(check="cast", message="too warm"),),
+        base_digest=base,
+        quarantine_key=layout.quarantine_key(base),
+    )
+    word = Word(reviewer=reviewer, reason="intended", note="黄铜")
+    return Decision(
+        base_digest=base,
+        verdict=verdict,
+        word=word,
+        at=utc_now(),
+        policy=None,
+        event=event,
+        place="t/0/1",
+        attempt=base,
+    )
+
+
+def test_of_many_decisions_at_once_one_stands(tmp_path: Path) -> None:
+    """Everybody is told the same one, and it reads back as it was written."""
+    decisions, base, start = Decisions(FilesStore(tmp_path)), "0" * 64, Barrier(8)
+
+    def decide(number: int) -> Decision:
+        start.wait()
+        return decisions.decide(decision(base, f"r-{number}", Verdict.APPROVED if number % 2 else Verdict.REJECTED))
+
+    with ThreadPoolExecutor(8) as threads:
+        stands = list(threads.map(decide, range(8)))
+    assert len({each.word.reviewer for each in stands}) == 1
+    found = decisions.read(base)
+    assert found is not None
+    assert stands == [found[0]] * 8
+
+
+@pytest.fixture
+def bench(shop: Shop) -> Make:
+    """A renderer over the shop's store."""
+    return lambda engine: Bench(shop.library.store, engine)
+
+
+def announced(bench: Make, sent: Record) -> tuple[VideoReady, TestEngine]:
+    """What a renderer makes of a published request."""
+    engine = TestEngine()
+    made = bench(engine)
+    try:
+        made.send(sent.value, 0, key=sent.key)
+        event = made.settler.event(0)
+    finally:
+        made.renderer.close()
+    assert isinstance(event, VideoReady)
+    return event, engine
+
+
+def test_an_approval_publishes_the_stored_request_and_the_engine_is_not_asked(shop: Shop, bench: Make) -> None:
+    """Byte for byte with its headers; the renderer dresses the approved clip and tells who approved it."""
+    event = shop.reject("p-1")
+    stored = shop.plan("p-1")
+    ran = skureel("review", "approve", event.event_id[:8], *APPROVE)
+    assert ran.code == 0, ran.err
+    (sent,) = shop.requests()
+    assert (sent.value, list(sent.headers)) == (stored.value, list(stored.headers))
+    clip, engine = announced(bench, sent)
+    assert engine.rendered == []
+    assert clip.lineage is not None
+    review = clip.lineage.review
+    assert review is not None
+    assert (review.reviewer, review.reason, review.policy) == ("r-07", "intended", POLICY)
+    assert clip.lineage.base_digest == event.base_digest
+    assert states() == {"p-1": "approved"}
+
+
+def test_an_earlier_attempt_may_be_the_better_one(shop: Shop, bench: Make) -> None:
+    """Chosen by its number: that one is announced, the ones after it are not looked at."""
+    first, second = recipe(seed=1), recipe(seed=2)
+    event = shop.reject("p-1", 1, first, second)
+    assert event.base_digest == second.scene.digest
+    assert skureel("review", "approve", event.event_id, "--attempt", "3", *APPROVE).code == 2
+    assert skureel("review", "approve", event.event_id, "--attempt", "1", *APPROVE).code == 0
+    clip, _ = announced(bench, shop.requests()[0])
+    assert clip.lineage is not None
+    assert clip.lineage.base_digest == first.scene.digest
+
+
+def test_what_was_interrupted_is_finished_and_saying_it_again_is_no_harm(shop: Shop) -> None:
+    """Killed after the decision, or after the clip was accepted: the same command goes on from there."""
+    event = shop.reject("p-1")
+    base = event.base_digest or ""
+    place = skureel("review", "list", "--json").lines()[0]["place"]
+    began = decision(base, "r-07")
+    began = Decision(**{name: getattr(began, name) for name in began.__slots__} | {"event": event, "place": place})
+    Decisions(shop.library.store).decide(began)
+    assert states() == {"p-1": "unfinished"}
+    assert skureel("review", "approve", event.event_id, "--reason", "intended", "--reviewer", "r-08").code == 1
+    assert shop.requests() == []
+    for published in (1, 1):
+        assert skureel("review", "approve", event.event_id, *APPROVE).code == 0
+        assert len(shop.requests()) == published
+    assert skureel("review", "approve", event.event_id, "--resume", *APPROVE).code == 0
+    assert len(shop.requests()) == 2
+    assert states() == {"p-1": "approved"}
+
+
+def test_a_decision_is_found_when_the_log_has_lost_its_rejection(shop: Shop) -> None:
+    """What somebody decided is told, and finished, from the decision alone."""
+    event = shop.reject("p-1")
+    began = decision(event.base_digest or "", "r-07")
+    Decisions(shop.library.store).decide(
+        Decision(**{name: getattr(began, name) for name in began.__slots__} | {"event": event})
+    )
+    with embedded("video-rejected", "clip-render") as fresh:
+        shop.bootstrap = fresh.bootstrap
+        assert states() == {"p-1": "unfinished"}
+        assert skureel("review", "approve", event.event_id, *APPROVE).code == 0
+        assert len(shop.requests()) == 1
+
+
+def test_where_a_newer_plan_came_in_between_nothing_is_published(shop: Shop) -> None:
+    """Before a decision there is none; after it the decision stands, and the clip is accepted for that plan."""
+    event = shop.reject("p-1")
+    shop.plan("p-1", 2)
+    ran = skureel("review", "approve", event.event_id, *APPROVE)
+    assert (ran.code, "plan 2 took its place" in ran.json()["said"], shop.decided()) == (1, True, [])
+    assert states() == {"p-1": "closed"}
+
+
+def test_a_clip_that_is_not_the_rejected_one_is_not_approved(shop: Shop) -> None:
+    """Other bytes, or none: refused before anything is decided."""
+    event = shop.reject("p-1")
+    key, store = event.quarantine_key or "", shop.library.store
+    store.put(key, b"something else", layout.quarantine_attributes(layout.VIDEO))
+    assert skureel("review", "approve", event.event_id, *APPROVE).code == 1
+    store.delete(key)
+    ran = skureel("review", "approve", event.event_id, *APPROVE)
+    assert (ran.code, "gone from the quarantine" in ran.json()["said"], shop.decided()) == (1, True, [])
+    assert skureel("review", "reject", event.event_id, *REJECT).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("../../../etc/passwd", *APPROVE), "no id"),
+        (("abc", *APPROVE), "no id"),
+        (("0" * 32, *APPROVE), "no rejection"),
+        (("ID", "--reason", "intended"), "who decides"),
+        (("ID", "--reason", "intended", "--reviewer", "li.wei@example.com"), "no mail address"),
+        (("ID", "--reason", "intended", "--reviewer", "../up"), "no name"),
+        (("ID", "--reason", "intended", "--reviewer", "r-07\n"), "no name"),
+        (("ID", "--reason", "because", *AS), "choose one of"),
+        (("ID", "--reason", "other", *AS), "--note"),
+        (("ID", *APPROVE, "--note", "x" * 1_001), "at most 1,000"),
+        (("ID", *APPROVE, "--note", "\x1b[2J"), "control characters"),
+    ],
+)
+def test_wrong_words_decide_nothing(shop: Shop, arguments: tuple[str, ...], words: str) -> None:
+    """Exit code 2, the message names what was wrong, and nothing was written."""
+    event = shop.reject("p-1")
+    ran = skureel("review", "approve", *(event.event_id if each == "ID" else each for each in arguments))
+    assert (ran.code, words in ran.err) == (2, True), ran.err
+    assert shop.decided() == []
+    assert shop.requests() == []
+
+
+def test_records_that_are_no_rejections_are_counted_and_followed_nowhere(shop: Shop) -> None:
+    """Garbage, and events whose digests or ids are paths; a decision torn by hand is named."""
+    event = shop.reject("p-1")
+    shop.raw("video-rejected", "p-2", b"garbage")
+    shop.publish(event, product_id="p-3", event_id="../../x")
+    shop.publish(event, product_id="p-4", event_id="cd" * 16, base_digest="../../up")
+    assert states() == {"p-1": "pending"}
+    assert "3 unreadable records" in skureel("review", "list").out
+    key = layout.review_key(event.base_digest or "")
+    shop.library.store.put(key, b'{"verdict": "appr', layout.review_attributes())
+    ran = skureel("review", "list")
+    assert (ran.code, key in ran.err) == (1, True)
+
+
+def test_what_was_mended_is_tried_again_without_a_decision(shop: Shop) -> None:
+    """The stored request goes out once more; nothing is decided, and what was decided is not tried again."""
+    event = shop.reject("p-1")
+    assert skureel("review", "retry", event.event_id, "--json").json()["done"]
+    assert (len(shop.requests()), shop.decided(), states()) == (1, [], {"p-1": "pending"})
+    assert skureel("review", "reject", event.event_id, *REJECT).code == 0
+    assert skureel("review", "retry", event.event_id).code == 1
+
+
+def test_a_part_that_is_out_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 3 without a catalog; looking still works, and says what it did not look at."""
+    event = shop.reject("p-1")
+    monkeypatch.setenv("SKUREEL_DATABASE__URL", "sqlite:///elsewhere.db")
+    ran = skureel("review", "approve", event.event_id, *APPROVE)
+    assert (ran.code, "database.url" in ran.err, shop.decided()) == (3, True, [])
+    assert "newer plans not looked for" in skureel("review", "list").out
+    monkeypatch.setenv("SKUREEL_KAFKA__BOOTSTRAP", DEAD)
+    monkeypatch.setattr(reading, "ANSWER_SECONDS", 0.2)
+    assert skureel("review", "list").code == 3
+
+
+def test_a_later_announcement_closes_a_rejection(shop: Shop, bench: Make) -> None:
+    """Of the alias alone, where no catalog tells of the plan."""
+    event = shop.reject("p-1")
+    made = bench(TestEngine())
+    try:
+        made.send(request("p-1", 1, recipe(seed=99)), 0)
+        assert isinstance(made.settler.event(0), VideoReady)
+    finally:
+        made.renderer.close()
+    assert states() == {"p-1": "closed"}
+    assert skureel("review", "reject", event.event_id, *REJECT).code == 1
+    assert json.loads(skureel("review", "show", event.event_id, "--json").out)["newer"] == "announced as plan 1"
+
+
+def test_the_codec_keeps_a_decision_whole() -> None:
+    """Through JSON and back, with every field of its event."""
+    made = decision("1" * 64, "r-07")
+    assert Decision.from_json(json.loads(json.dumps(made.to_json()))) == made
+    value, content = CODEC.encode("video-rejected", made.event.to_avro())
+    assert VideoRejected.from_avro(CODEC.decode("video-rejected", value, content)) == made.event
