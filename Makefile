@@ -27,7 +27,7 @@ $(STAMP)core: pyproject.toml constraints.txt | $(BIN)/uv
 
 $(STAMP)dev: pyproject.toml constraints.txt | $(BIN)/uv
 	@echo "Installing skureel and its development tools into $(VENV) …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,gpu,c2pa]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,gpu,c2pa,ocr]'
 	@touch $@ $(STAMP)core
 
 .PHONY: install

@@ -71,11 +71,13 @@ def _opened(name: str, folder: Path, device: str) -> Judge:
     if any(importlib.util.find_spec(part) is None for part in ("torch", "transformers")):
         raise JudgeError(f"{folder}: needs torch and transformers: pip install 'skureel[gpu]'")
     import torch  # noqa: PLC0415 - the gpu extra
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
     from model.inspect.judges.likeness import Alignment, Fidelity  # noqa: PLC0415
     from model.inspect.judges.towers import Towers  # noqa: PLC0415
     from model.inspect.judges.unsafe import Unsafe  # noqa: PLC0415
 
+    transformers_logging.disable_progress_bar()  # a service has its own log
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if name == ALIGNMENT:
