@@ -33,6 +33,8 @@ _COLOURED = 0.035
 """Chroma from which a pixel has a hue."""
 _TURN, _LIGHT = 30.0, 0.27
 """Degrees of hue and lightness by which light and shade move a colour and its name is still the same."""
+_NEXT_TO_NOTHING = 0.25
+"""Part of the limit below which a photo does not have the recorded colour. In between, shades of grey may tip it."""
 _MAY_SHRINK = 4.0
 """A photo may fill as little as this part of the frame: its colours then have that much less room."""
 
@@ -70,13 +72,14 @@ def oklch_of(pixels: npt.NDArray[np.uint8]) -> Oklch:
 def colour(measures: Measures, policy: Policy, expected: Expected) -> Outcome:
     """Share of the product's pixels that have the recorded colour, in the frame that has most of it.
 
-    A photo that would not pass shows that the record means another thing, or is wrong: then no clip of it can pass.
+    A photo that has next to nothing of it shows that the record means another thing, or is wrong: no clip of such a
+    product could pass.
     """
     if expected.colour is None:
         return NotRun(expected.no_colour)
     wanted = oklch_of(np.array([expected.colour], np.uint8))
     known = _picture(expected.photo) if expected.photo is not None else None
-    if known is not None and policy.rules["colour"].broken_by(_share(known, wanted)):
+    if known is not None and _share(known, wanted) < _NEXT_TO_NOTHING * policy.rules["colour"].limit:
         return NotRun("the photo does not have the recorded colour either")
     places = spread_over(len(measures.frames), _FRAMES)
     return Score(max(_share(measures.small[place], wanted) for place in places))
