@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from consumer import __version__
-from consumer.cli import bench, commands, deadletters, inspect, models, promo, prompt, review, verify
+from consumer.cli import audit, bench, commands, deadletters, inspect, models, promo, prompt, review, verify
 from consumer.cli.shared import group
 
 app = group("skureel", "Every SKU gets its reel: product events in, inspected and labelled product clips out.")
 for _command in (commands.demo, commands.run, commands.publish, commands.tail, commands.generate, verify.verify):
     app.command()(_command)
 app.command()(commands.doctor)
-for _group in (models.app, bench.app, promo.app, prompt.app, deadletters.app, inspect.app, review.app):
+for _group in (models.app, bench.app, promo.app, prompt.app, deadletters.app, inspect.app, review.app, audit.app):
     app.add_typer(_group)
 
 

@@ -31,7 +31,7 @@ def verify(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Check codec, key frames, decoding, AI labels and C2PA signature of MP4 files.
+    """Check codec, decoding, AI labels and signature of MP4 files.
 
     Any MP4, whoever made it; everything is read from the bytes. A file that does not say how it was made must be
     labelled. A signature that is there must hold. Exit code 0: all hold; 1: something fails; 2: an address is not

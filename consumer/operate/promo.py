@@ -19,16 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from consumer.events import EventError, Promo, utc_now
+from consumer.operate.catalogs import NoCatalogError, opened
 from consumer.operate.event_files import read_events
 from consumer.operate.publish import InvalidError
 from consumer.planner.catalog import Catalog
 from consumer.planner.configured import prompts_of, rules_of
 from consumer.planner.drafts import Drafter
-from consumer.planner.errors import CatalogError
 from consumer.planner.forecast import Forecast, foresee
 from consumer.planner.legible import check_legible
 from consumer.planner.page import DRESSED, FAILED, HELD, RENDERED, SPLICED, UNCHANGED
@@ -38,7 +36,6 @@ from consumer.planner.prompting.schema import TemplateError
 from consumer.planner.refusals import check_wording
 from consumer.planner.tables import PENDING, FanOutRow, PromoRow, instant
 from consumer.settings import Settings
-from consumer.stream.types import UnavailableError
 from consumer.wiring import PlanningError, engine_of, planning_of
 from model.engine import EngineError
 
@@ -59,30 +56,11 @@ class PromoError(Exception):
 @contextmanager
 def _catalog(settings: Settings) -> Iterator[Catalog]:
     """The catalog of the planner. Raises PromoError, also for what goes wrong in the block."""
-    url = settings.database.url.get_secret_value()
     try:
-        _must_be_there(url)
-        catalog = Catalog.open(url, settings.database.timeout, migrate=False)
-    except CatalogError as error:
-        raise PromoError(str(error), usage=True) from error
-    except UnavailableError as error:
-        raise PromoError(str(error), usage=False) from error
-    try:
-        yield catalog
-    except UnavailableError as error:
-        raise PromoError(str(error), usage=False) from error
-    finally:
-        catalog.close()
-
-
-def _must_be_there(url: str) -> None:
-    """Opening a SQLite database that is not there would make an empty one. Raises PromoError."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        return  # the catalog says it better
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise PromoError(f"no catalog at {parsed.database}: start `skureel run` first, or set database.url", usage=True)
+        with opened(settings) as catalog:
+            yield catalog
+    except NoCatalogError as error:
+        raise PromoError(str(error), usage=error.usage) from error
 
 
 # promo plan

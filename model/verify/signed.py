@@ -1,4 +1,4 @@
-"""The check of a C2PA signature: is it there, does it hold, whose is it, and what does it say of the pictures?
+"""The check of a C2PA signature: whether it is there and holds, whose it is, and what it says of the pictures.
 
 Whether it has to be there, and who is trusted, is asked by who verifies: a file cannot say that of itself.
 """
