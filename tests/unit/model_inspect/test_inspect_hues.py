@@ -1,5 +1,5 @@
-"""Colours against the record: a product in its colour passes in light and shade, another is found, and a record that the
-photo contradicts is not believed."""
+"""Colours against the record: a product in its colour passes in light and shade, another is found, and a record that
+the photo contradicts is not believed."""
 
 from __future__ import annotations
 
