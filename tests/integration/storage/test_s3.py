@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from pydantic import SecretStr
@@ -156,6 +158,20 @@ def test_the_prefix_is_where_keys_lie(minio: S3Address, bucket: str) -> None:
     assert [stat.key for stat in one.list("")] == [stat.key for stat in other.list("")] == ["a"]
     assert minio.client().stat_object(bucket, "team/one/a").size == 3
     assert one.url("a").endswith(f"/{bucket}/team/one/a")
+
+
+def test_a_link_reads_what_is_not_public(minio: S3Address, bucket: str) -> None:
+    """By its signature, for a while, below the prefix; the plain address alone is refused, and so is another key's."""
+    store = S3Store(settings_of(minio, bucket, prefix="team/one"), public_url="https://cdn.example")
+    store.put("quarantine/a b", b"clip", PLAIN)
+    link = store.link("quarantine/a b", 60)
+    with urlopen(link, timeout=10) as reply:  # noqa: S310 - our own server
+        assert reply.read() == b"clip"
+    for wrong in (link.partition("?")[0], link.replace("a%20b", "other")):
+        with pytest.raises(HTTPError, match="403") as refused:
+            urlopen(wrong, timeout=10)  # noqa: S310 - our own server
+        refused.value.close()
+    assert "X-Amz-Expires=604800" in store.link("a", 10**9)
 
 
 def test_a_large_file_goes_in_parts(

@@ -288,6 +288,7 @@ def test_a_hostile_key_is_refused_everywhere(store: Store, key: str) -> None:
         lambda: store.copy("a", key, PLAIN),
         lambda: store.delete(key),
         lambda: store.url(key),
+        lambda: store.link(key, 60),
     ]
     for operation in operations:
         with pytest.raises(ValueError, match="key"):

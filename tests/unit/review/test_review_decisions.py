@@ -12,12 +12,22 @@ import pytest
 
 from consumer.events import Cause, Reason, VideoReady, VideoRejected, utc_now
 from consumer.operate import reading
-from consumer.operate.review_records import Decision, Decisions, Verdict, Word
+from consumer.operate.review_records import (
+    APPROVE_REASONS,
+    REJECT_REASONS,
+    Decision,
+    Decisions,
+    Verdict,
+    Word,
+)
+from consumer.renderer.announce import Announcer
 from consumer.storage import layout
 from consumer.storage.files import FilesStore
 from consumer.stream.types import Record
 from tests.commands import DEAD, embedded, skureel
 from tests.engines import TestEngine
+from tests.unit.docs.documents import rows
+from tests.unit.docs.pages import ROOT
 from tests.unit.renderer.conftest import CODEC, NOW, Bench, recipe, request
 from tests.unit.review.conftest import POLICY, Shop
 
@@ -108,6 +118,30 @@ def test_an_approval_publishes_the_stored_request_and_the_engine_is_not_asked(sh
     assert (review.reviewer, review.reason, review.policy) == ("r-07", "intended", POLICY)
     assert clip.lineage.base_digest == event.base_digest
     assert states() == {"p-1": "approved"}
+    alias, _ = Announcer(shop.library.store).read("p-1", "default")
+    assert alias is not None
+    assert alias.announcement == clip
+
+
+def test_a_promotion_dresses_an_approved_scene_without_asking_again(shop: Shop, bench: Make) -> None:
+    """The decision is about the picture: the next plan of the same scene is made of it, and says who approved it."""
+    event = shop.reject("p-1")
+    assert skureel("review", "approve", event.event_id, *APPROVE).code == 0
+    promoted = recipe(seed=sum(b"p-1"), ribbon="20% off")
+    assert promoted.base_digest == event.base_digest
+    sent = shop.plan("p-1", 2, promoted)
+    clip, engine = announced(bench, Record("clip-render", 0, 0, sent.key, sent.value, sent.headers, 0))
+    assert (clip.revision, engine.rendered) == (2, [])
+    assert clip.lineage is not None
+    assert clip.lineage.review is not None
+    assert skureel("review", "list").out.startswith("0 found")
+
+
+def test_the_page_has_the_written_list_of_reasons() -> None:
+    """Every code with its meaning, as the commands take them."""
+    listed = {row[0].strip("`"): row[1] for row in rows((ROOT / "docs" / "REVIEW.md").read_text(encoding="utf-8"))}
+    for code, meaning in (APPROVE_REASONS | REJECT_REASONS).items():
+        assert listed[code] == meaning
 
 
 def test_an_earlier_attempt_may_be_the_better_one(shop: Shop, bench: Make) -> None:
