@@ -235,7 +235,7 @@ ATTEMPTS = _spec(
     "Many rejected on 'planned': look at video-rejected and at the templates.",
 )
 ATTEMPTS_NEEDED = _spec(
-    "skureel_attempts_per_clip",
+    "skureel_clip_attempts",
     "histogram",
     (),
     "Renders that an accepted clip took, those that were rejected before it included.",
@@ -247,7 +247,7 @@ REJECTED_SECONDS = _spec(
     "counter",
     ("rung",),
     "Device time of attempts that failed inspection. Device time an accepted clip: skureel_engine_seconds_total over "
-    "the count of skureel_attempts_per_clip.",
+    "the count of skureel_clip_attempts.",
     "A growing share of skureel_engine_seconds_total: as for skureel_attempts_total.",
 )
 TEMPLATE_BREAKER = _spec(
@@ -284,7 +284,7 @@ FALLBACKS = _spec(
     ("kind",),
     "Clips made another way than planned: photo (from words alone), storyboard (drawn, without a model) where a photo "
     "is not to be had; calm (simpler motion), pan (drawn) where inspection rejected what was planned.",
-    "photo, storyboard: check the image addresses of the catalog. calm, pan: see skureel_attempts_total.",
+    "For photo and storyboard check the image addresses of the catalog; for calm and pan see skureel_attempts_total.",
 )
 FRESHNESS_SECONDS = _spec(
     "skureel_freshness_seconds",

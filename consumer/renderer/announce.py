@@ -187,6 +187,7 @@ def rejected(request: ClipRequest, records: list[BaseRecord], now: datetime) -> 
         reasons=tuple(Reason(check=check, message=message) for check, message in last.reasons),
         scores=dict(last.scores),
         attempts=len(tried),
+        engine_seconds=sum(each.engine_seconds for each in records),
         recipe_digest=request.recipe.digest if request.recipe else None,
         base_digest=tried[-1] if tried else None,
         tried=tried,

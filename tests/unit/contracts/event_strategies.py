@@ -237,6 +237,7 @@ videos_rejected = st.builds(
     reasons=several(st.builds(Reason, check=texts, message=texts)),
     scores=st.dictionaries(texts, doubles, max_size=3),
     attempts=ints,
+    engine_seconds=doubles,
     recipe_digest=maybe(digests),
     base_digest=maybe(digests),
     tried=several(digests),

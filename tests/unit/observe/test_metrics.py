@@ -32,8 +32,9 @@ UNITS = (
     "_seconds", "_seconds_total", "_total", "_bytes_total", "_bytes", "_ratio", "_records", "_partitions", "_products",
     "_info",
 )  # fmt: skip
-UNITLESS = {"skureel_paused", "skureel_stage_waiting", "skureel_fan_outs_pending"}
-"""A flag, a count of clips, and one of fan-outs."""
+UNITLESS = {"skureel_paused", "skureel_stage_waiting", "skureel_fan_outs_pending", "skureel_clip_attempts",
+            "skureel_template_breaker_open"}  # fmt: skip
+"""Two flags, and counts of clips, of fan-outs and of renders."""
 UNBOUNDED = {"id", "product", "product_id", "variant", "promo", "promo_id", "offset", "partition", "key", "digest",
              "clip", "url", "error", "message", "instance", "record", "request_id"}  # fmt: skip
 
