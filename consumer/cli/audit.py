@@ -11,7 +11,7 @@ import typer
 
 from consumer.cli.shared import FAILED, UNAVAILABLE, USAGE, Config, Json, fail, group, settings_of
 
-app = group("audit", "Which clip carries a ProduceID, who made it, when and from what.")
+app = group("audit", "Tell which clip carries a ProduceID, and who made it.")
 
 Product = Annotated[str | None, typer.Option(help="Only of this product.")]
 Clip = Annotated[str | None, typer.Option(help="Only of this clip id.")]
