@@ -56,6 +56,8 @@ class Good:
         )
 
 
+TINY_MODEL = "soft colours of a tiny model"
+"""The kind that takes torch and a minute."""
 Kind = Callable[[], Iterator[tuple[str, Frames, Expected]]]
 KINDS: dict[str, Kind] = {}
 
@@ -193,7 +195,7 @@ def _light() -> Iterator[tuple[str, Frames, Expected]]:
     yield "dimmed", dimmed.astype(np.uint8), NOTHING
 
 
-@_kind("soft colours of a tiny model")
+@_kind(TINY_MODEL)
 def _wan() -> Iterator[tuple[str, Frames, Expected]]:
     from model.wan.tiny import make_tiny  # noqa: PLC0415 - torch, for those who want these clips
 

@@ -39,6 +39,8 @@ class Defect:
 
 
 DEFECTS: dict[str, Defect] = {}
+SPOILERS: dict[str, Callable[[Good, float], Frames | None]] = {}
+"""What spoils frames, by the name of its defect: for whoever wants the spoilt clip rather than a report on it."""
 UNLABELLED = replace(POLICY, off=frozenset({"labels"}))
 """Labels are written when a clip is finished, which these are not."""
 
@@ -52,6 +54,7 @@ def _frames(name: str, checks: tuple[str, ...], *strengths: float) -> Callable[[
             return None if spoilt is None else inspect_frames(spoilt, good.scene, expected=good.expected)
 
         DEFECTS[name] = Defect(name, checks, strengths, look)
+        SPOILERS[name] = spoil
         return spoil
 
     return register
