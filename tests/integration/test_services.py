@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from tests.services import Kafka, KafkaAddress, Minio, Postgres, PostgresAddress, S3Address, ServiceError
+from tests.services.cli import FETCHERS
 from tests.services.fixtures import Topics, opened
 from tests.services.process import Process
 from tests.services.service import Service
@@ -101,6 +102,21 @@ KINDS = {
 each = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
+@contextmanager
+def fetched(name: str) -> Iterator[None]:
+    """A service's programs are there, without one being started. Raises: see `tests.services.cli`."""
+    FETCHERS[name]()
+    yield
+
+
+@pytest.fixture
+def startable(request: pytest.FixtureRequest) -> None:
+    """Skip where the programs are missing of the service that the test names: by its kind, else PostgreSQL."""
+    kind: Kind | None = request.node.callspec.params["kind"] if hasattr(request.node, "callspec") else None
+    with opened(fetched(kind.make.name if kind else "postgres")):
+        pass
+
+
 @pytest.fixture
 def server(kind: Kind) -> Iterator[Service]:
     """One running server of the kind."""
@@ -153,9 +169,9 @@ def test_a_closed_server_leaves_neither_process_nor_folder(kind: Kind) -> None:
 
 
 @each
-def test_a_server_dies_with_the_test_run_that_started_it(server: Service, kind: Kind) -> None:
+@pytest.mark.usefixtures("startable")
+def test_a_server_dies_with_the_test_run_that_started_it(kind: Kind) -> None:
     """When the process that started a server is killed with SIGKILL, the server goes too."""
-    del server  # only here to skip where the programs are missing
     program = f"""
 import time
 from tests.services import {kind.make.__name__} as Server
@@ -273,9 +289,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     Stack(tmp_path / "run").down()
 
 
-def test_up_status_env_run_and_down_work_together(postgres: PostgresAddress, folder: Path) -> None:
+@pytest.mark.usefixtures("startable")
+def test_up_status_env_run_and_down_work_together(folder: Path) -> None:
     """Services that are up answer to other commands, serve `run`, survive it, and are gone after down."""
-    del postgres  # only here to skip where the programs are missing
     up = command("up", "postgres", folder=folder)
     assert up.returncode == 0, up.stderr
     assert "postgres: runs, port" in up.stderr
@@ -298,9 +314,9 @@ def test_up_status_env_run_and_down_work_together(postgres: PostgresAddress, fol
     assert command("env", folder=folder).returncode == 1
 
 
-def test_up_revives_what_died_with_its_data(own_postgres: Postgres, folder: Path) -> None:
+@pytest.mark.usefixtures("startable")
+def test_up_revives_what_died_with_its_data(folder: Path) -> None:
     """A service that was killed, or stopped with --keep, comes back at the same address with what it held."""
-    del own_postgres
     stack = Stack(folder)
     stack.up(["postgres"])
     (url,) = stack.addresses().values()
@@ -345,9 +361,9 @@ def test_a_broken_state_file_is_reported_not_guessed(tmp_path: Path) -> None:
     assert "state.json cannot be read" in done.stderr
 
 
-def test_a_terminated_run_takes_its_services_and_command_along(own_postgres: Postgres, folder: Path) -> None:
+@pytest.mark.usefixtures("startable")
+def test_a_terminated_run_takes_its_services_and_command_along(folder: Path) -> None:
     """SIGTERM to `run` ends what it runs and what it started."""
-    del own_postgres
     line = [sys.executable, "-m", "tests.services", "run", "--dir", str(folder), "postgres", "--"]
     environment = {key: value for key, value in os.environ.items() if key not in OURS}
     line += ["sh", "-c", "echo $$ $SKUREEL_TEST_POSTGRES; exec sleep 600"]

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     given, command = _split(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     options = parser.parse_args(given)
-    known = list(_FETCHERS if options.verb == "fetch" else SERVICES)
+    known = list(FETCHERS if options.verb == "fetch" else SERVICES)
     if unknown := [name for name in options.names if name not in known]:
         parser.error(f"no such service: {', '.join(unknown)} (there are {', '.join(known)})")
     if (options.verb == "run") != (command is not None) or command == []:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--dir", type=Path, help="folder for state and data (default: run/ in the cache)")
         named = verb in {"fetch", "up", "run"}
         if named:
-            among = ", ".join(_FETCHERS if verb == "fetch" else SERVICES)
+            among = ", ".join(FETCHERS if verb == "fetch" else SERVICES)
             one.add_argument("names", nargs="*", metavar="NAME", help=f"among {among}; default: all")
         else:
             one.set_defaults(names=[])
@@ -102,7 +102,7 @@ def _fetch(_stack: Stack, options: argparse.Namespace) -> int:
     spared = set() if options.names == ["chromium"] or environment.in_ci() else {"chromium"}
     for name in options.names:
         try:
-            say(f"{name}: {_FETCHERS[name]()}")
+            say(f"{name}: {FETCHERS[name]()}")
         except MissingProgram as error:
             say(f"error: {name}: {error}")
             missing.append(name)
@@ -118,12 +118,13 @@ def _fetch_chromium() -> Path:
     return chromium().program
 
 
-_FETCHERS = {
+FETCHERS = {
     "kafka": _fetch_kafka,
     "minio": fetch.minio_binary,
     "postgres": programs.postgres_tools,
     "chromium": _fetch_chromium,
 }
+"""How to come by the programs of each service. They raise MissingProgram and ServiceError."""
 
 
 def _up(stack: Stack, options: argparse.Namespace) -> int:

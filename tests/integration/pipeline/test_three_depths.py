@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,11 @@ from confluent_kafka.admin import AdminClient
 from consumer.events import Work
 from consumer.storage import layout
 from model.inspect import inspect_file
-from tests.harness import Process, Reader, World, running, until
+from tests.dresser_kills import APART, NO_ENGINE, play
+from tests.harness import Reader, World, running, until
 from tests.integration.pipeline.requests import Desk, recipe, request, works
 
 Make = Callable[..., World]
-NO_ENGINE = {"SKUREEL_ENGINE__NAME": "no-such-engine"}
-"""A dresser must not so much as look at it."""
-APART = {"SKUREEL_RENDERER__DRESS": "false"}
 
 
 @contextmanager
@@ -185,42 +182,8 @@ def test_a_promotion_goes_on_under_constant_load_by_its_share(world: Make) -> No
     assert len(here.renders()) == 110
 
 
-COUNT, KILLS, SEED = 100, 8, 20260104
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_dresser_killed_at_random_moments_loses_and_doubles_nothing(world: Make) -> None:
-    """kill -9, eight times: one announcement a product and revision, or the one of the newer that superseded it."""
-    chance = random.Random(SEED)
-    here = world(extra=APART)
-    desk = Desk(here)
-    with running(here, "renderer") as renderer:
-        renderer.wait_ready()
-        with reading(here) as reader:
-            desk.ask("clip_render", *(request(n, 1, recipe(n)) for n in range(COUNT)))
-            desk.ready(reader, COUNT)
-            late = range(COUNT, COUNT + 5)  # never rendered: handed over
-            wanted = [request(n, 2, recipe(n, ribbon="20% off" if n % 2 else None, card="Sale")) for n in range(COUNT)]
-            desk.ask("clip_dress", *wanted, *(request(n, 1, recipe(n, ribbon="New")) for n in late))
-            dresser = Process(here, "dresser", **NO_ENGINE)
-            try:
-                for kill in range(KILLS):
-                    dresser.wait_ready()
-                    goal = COUNT + 5 + (kill + 1) * COUNT // (KILLS + 2)
-                    with reader.changed:
-                        reader.changed.wait_for(lambda goal=goal: len(reader.messages) >= goal, 30)  # type: ignore[misc]
-                        reader.changed.wait_for(lambda: False, chance.uniform(0.0, 0.1))
-                    dresser.kill()
-                    dresser = Process(here, "dresser", **NO_ENGINE)
-                dresser.wait_ready()
-                total = 2 * COUNT + 5
-                events = desk.ready(reader, total, 180)
-                assert reader.wait(total + 1, 3) == total
-            finally:
-                dresser.kill()
-        assert renderer.metric("skureel_dead_letters_total") == 0
-    found = Counter((event.product_id, event.revision) for event in events)
-    assert set(found.values()) == {1}
-    assert len(found) == total
-    assert len(here.renders()) == COUNT + 5
+    """kill -9, four times: one announcement a product and revision, or the one of the newer that superseded it."""
+    play(world(extra=APART), 60, 4)

@@ -12,6 +12,7 @@ import pytest
 
 from model.label import read_labels
 from model.probe import probe
+from model.wan.manifest import open_checkpoint
 from model.wan.tiny import make_tiny
 from tests.harness import Process, Reader, World, running
 from tests.products import product
@@ -107,7 +108,7 @@ def test_words_and_photos_become_labelled_clips(world: Make, checkpoint: Path) -
 def test_a_planner_needs_no_weights(world: Make, checkpoint: Path, tmp_path: Path) -> None:
     """Planner without checkpoint and renderer with it agree by the revision; another revision is a dead letter."""
     here = world(engine="wan", size=f"{WIDTH}x{HEIGHT}", seconds=1.0, extra=settings(checkpoint))
-    pinned = json.loads(here.command("model", "check", str(checkpoint), "--json"))["revision"]
+    pinned = open_checkpoint(checkpoint).revision
     bare = {"SKUREEL_ENGINE__WAN__CHECKPOINT": str(tmp_path / "absent"), "SKUREEL_ENGINE__WAN__REVISION": pinned}
     with running(here, "planner", **bare) as planner, running(here, "renderer") as renderer:
         planner.wait_ready()
