@@ -1,7 +1,6 @@
 """`python -m tests.soak run`: products and promotions under a nemesis, and a checker at the end.
 
-Exit codes: 0 no violation, 1 a violation, or a run that proves nothing, 2 wrong usage, 3 a program of a server is
-missing.
+Exit codes: 0 no violation, 1 a violation, or a run that proves nothing, 2 wrong usage, 3 a server cannot be started.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from consumer.observe import logs
-from tests.services import MissingProgram, ServiceError
+from tests.services.errors import ServiceError
 from tests.soak.checker import check
 from tests.soak.kept import kept
 from tests.soak.publisher import PublishingError
@@ -42,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again.add_argument("folder", type=Path)
     chosen = parser.parse_args(arguments)
     if chosen.verb == "check":
-        return _check(chosen.folder)
+        try:
+            return _check(chosen.folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            parser.error(f"{chosen.folder} is no folder of a run: {error!r}")
     return _run(parser, chosen)
 
 
@@ -68,14 +70,12 @@ def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
     logs.configure(log_format="console", level="error", role="soak", instance="soak")
     console = Console(stderr=True)
     console.print(f"seed {seed}; everything goes to {folder}", markup=False, highlight=False)
+    soak = Run(options, console)
     try:
-        found = Run(options, console).go()
-    except MissingProgram as missing:
-        console.print(str(missing), markup=False)
-        return MISSING
+        found = soak.go()
     except (ServiceError, PublishingError) as error:
-        console.print(f"the run proves nothing: {error}", markup=False)
-        return VIOLATED
+        console.print(f"the run proves nothing: {error}", markup=False, soft_wrap=True)
+        return VIOLATED if soak.begun else MISSING
     if chosen.json:
         print(json.dumps(found.to_json(), ensure_ascii=False))
     else:

@@ -127,7 +127,7 @@ def show(found: Report, console: Console) -> None:
     table.add_row("in the logs", _told(found.logged))
     console.print(table)
     for violation in found.violations[:TOLD]:
-        console.print(f"VIOLATION {violation}", markup=False, highlight=False)
+        console.print(f"VIOLATION {violation}", markup=False, highlight=False, soft_wrap=True)
     if len(found.violations) > TOLD:
         console.print(f"… and {len(found.violations) - TOLD} more")
     console.print("no violation" if found.ok else f"{len(found.violations)} violations")

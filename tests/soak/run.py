@@ -79,6 +79,8 @@ class Run:
         self._script = Script.of(options)
         self._slots: dict[str, Slot] = {}
         self._settling = 0.0
+        self.begun = False
+        """Whether the servers were there."""
 
     def go(self) -> Report:
         """Do it. Raises MissingProgram, ServiceError, PublishingError where it proves nothing."""
@@ -87,6 +89,7 @@ class Run:
         with ExitStack() as closing:
             self._say(f"seed {seed}: starting servers and {len(PROCESSES)} processes")
             site = closing.enter_context(Site(folder, PROCESSES))
+            self.begun = True
             for name in PROCESSES:
                 self._slots[name] = Slot(site, name)
                 closing.callback(self._slots[name].close)
