@@ -16,12 +16,13 @@ import numpy as np
 from model import typeset
 from model.colour import Planar, planes
 from model.encode import encode, planar_frames_of
-from model.errors import EncodeError, WordsError
+from model.errors import EncodeError, LabelError, WordsError
 from model.plate import Painter, Plane, Plate, levels, rounded, single, up_even
 from model.recipe import Encoding, EndCard, Recipe
 from model.ribbon import SLANT
 from model.storyboard.motion import ease
 from model.typeset import BLACK, WHITE, Block, Rgb
+from model.verify.sighting import missing
 from model.visible import make_label
 from model.words import READABLE, Manner, ink_on, mixed, set_whole, unit
 
@@ -82,13 +83,16 @@ def segment_of(recipe: Recipe, *, after_key: bool = False) -> Segment | None:
 def encode_segment(segment: Segment) -> bytes:
     """The segment as a clip without tags, decoded once to prove it; kept for the next clip of the same promotion.
 
-    Raises WordsError when the words cannot be drawn whole, DressError when the label cannot, EncodeError and CodecError
-    when the encoder fails.
+    Raises WordsError when the words cannot be drawn whole, DressError when the label cannot, LabelError when it is not
+    in the pictures, EncodeError and CodecError when the encoder fails.
     """
     size = (segment.width, segment.height)
     made = encode(pictures(segment), size, segment.fps, segment.encoding, {}, after_key=segment.after_key)
     if sum(1 for _ in planar_frames_of(made)) != segment.frames:
         raise EncodeError(f"the end card does not decode to its {segment.frames} pictures")
+    fault = missing(planar_frames_of(made), segment.label, size) if segment.label is not None else None
+    if fault:
+        raise LabelError(f"labels are not in the finished bytes: visible label of the end card: {fault}")
     return made
 
 

@@ -84,15 +84,16 @@ def finish(base: bytes, recipe: Recipe, *, generative: bool, signer: Signer | No
 
 
 def dress_body(base: bytes, recipe: Recipe) -> Body:
-    """Dress and encode a base clip: all of the recipe but its end card and tags.
+    """Dress and encode a base clip: all of the recipe but its end card and tags; its visible label is read back.
 
-    Raises WordsError, DressError, DecodeError, EncodeError and CodecError as ``finish`` does.
+    Raises WordsError, DressError, LabelError, DecodeError, EncodeError and CodecError as ``finish`` does.
     """
     scene, overlays = recipe.scene, recipe.dressing.overlays
     ribbon = ribbon_of(recipe)
     chosen = PosterChoice(scene.frames, ribbon.settled if ribbon else None)
     shown = _exactly(scene.frames, chosen.watching(dress(base, overlays, scene)))
     data = encode(shown, (overlays.width, overlays.height), scene.fps, overlays.encoding, {})
+    _check_visible(key_pictures_of(data), recipe)
     return Body(data=data, poster=chosen.jpeg())
 
 
@@ -135,7 +136,9 @@ def _finished(
     if signer is not None:
         # The last that is done to the bytes; all that follows only reads them.
         data = signer.sign(data, recipe, generative=generative)
-    _check_all_labels(data, recipe, generative=generative, signer=signer)
+    _check_written(data, recipe, generative=generative, signer=signer)
+    # Body and card were looked at when they were made; what is joined of them opens with the body.
+    _check_visible(itertools.islice(key_pictures_of(data), 1 if parts else None), recipe)
     overlays = recipe.dressing.overlays
     promoted = overlays.ribbon is not None or recipe.dressing.end_card is not None
     return Finished(
@@ -153,28 +156,33 @@ def stands_for(data: bytes, finished: Finished, recipe: Recipe, *, generative: b
     """Whether a file is the clip that was finished just now, but for the moment of its signature: its pictures are the
     same, packet by packet, and its labels and signature hold."""
     try:
-        _check_all_labels(data, recipe, generative=generative, signer=signer)
+        _check_written(data, recipe, generative=generative, signer=signer)
     except ClipError:
         return False
     return not joint_faults(data, [finished.data])
 
 
-def _check_all_labels(data: bytes, recipe: Recipe, *, generative: bool, signer: Signer | None) -> None:
-    """The gate: metadata, visible label and signature, each read from the finished bytes.
+def _check_written(data: bytes, recipe: Recipe, *, generative: bool, signer: Signer | None) -> None:
+    """Metadata and signature, read from the finished bytes.
 
-    The visible one is looked for on every key frame, about one a second, end card included; the pictures between are
-    what the encoder made of these. Raises LabelError, and SigningError for a signature that does not hold.
+    Raises LabelError, and SigningError for a signature that does not hold.
     """
     faults = check_labels(data, recipe, generative)
-    overlays = recipe.dressing.overlays
-    if overlays.label is not None:
-        fault = missing(key_pictures_of(data), overlays.label, (overlays.width, overlays.height))
-        faults += [f"visible label: {fault}"] if fault else []
     if faults:
         raise LabelError(f"labels are not in the finished bytes: {'; '.join(faults)}")
     fault = signer.check(data, recipe, generative=generative) if signer is not None else None
     if fault:
         raise SigningError(fault)
+
+
+def _check_visible(pictures: Iterable[Planar], recipe: Recipe) -> None:
+    """The visible label, looked for in decoded pictures; key frames, of which there is about one a second, for those
+    between are what the encoder made of them. Raises LabelError."""
+    overlays = recipe.dressing.overlays
+    if overlays.label is not None:
+        fault = missing(pictures, overlays.label, (overlays.width, overlays.height))
+        if fault:
+            raise LabelError(f"labels are not in the finished bytes: visible label: {fault}")
 
 
 def _exactly(count: int, pictures: Iterable[Planar]) -> Iterator[Planar]:
