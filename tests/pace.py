@@ -1,5 +1,5 @@
 """What keeps a test run short: one thread for small matrices, an order that keeps the cores busy to the end, and
-tracing for the unit tests alone. Knows tests by their files, not by what they are about.
+tracing where it finds something. Knows tests by their files, not by what they are about.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ UNIT = ROOT / "unit"
 THREADS = "OMP_NUM_THREADS"
 PROCESSES = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage finds its way into the processes that a test starts."""
+UNTRACED = (
+    "acceptance/",
+    "faults/",
+    "integration/docs/",
+    "integration/pipeline/",
+    "integration/planner/test_planner_crashes.py",
+    "integration/planner/test_promo_crashes.py",
+    "integration/playback/",
+    "integration/test_services.py",
+)
+"""Tests that start many processes, or do one thing again and again: what they run is traced elsewhere, in less time."""
 LONGEST = (
     "pipeline/test_service.py",
     "planner/test_promo_crashes.py",
@@ -39,15 +50,16 @@ SHARE = 0.85
 
 
 class Tracing:
-    """Coverage, where the run is measured at all: on for the tests of one folder, off for all others."""
+    """Coverage, where the run is measured at all: off for the tests of some files and folders, on for all others."""
 
-    def __init__(self, coverage: Coverage, folder: Path) -> None:
-        self._coverage, self._folder, self._on = coverage, folder, True
+    def __init__(self, coverage: Coverage, off: tuple[str, ...]) -> None:
+        self._coverage, self._on = coverage, True
+        self._off = tuple(f"{ROOT.as_posix()}/{each}" for each in off)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Trace what the test runs, its fixtures and its processes included, or nothing of it."""
-        wanted = item.path.is_relative_to(self._folder)
+        wanted = not item.path.as_posix().startswith(self._off)
         if wanted and not self._on:
             self._coverage.start()
         elif self._on and not wanted:
@@ -66,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
     if coverage := Coverage.current():
-        config.pluginmanager.register(Tracing(coverage, UNIT))
+        config.pluginmanager.register(Tracing(coverage, UNTRACED))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
