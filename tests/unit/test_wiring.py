@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from consumer import wiring
+from consumer.planner.configured import prompts_of
+from consumer.renderer.configured import fallback_of, renderer_options
 from consumer.settings import ClipSettings, EngineSettings, Kafka, Registry, Settings, Topics, WanSettings
 from consumer.stream.codec import SingleObjectCodec
 from consumer.stream.registry import RegistryCodec
@@ -14,6 +16,7 @@ from consumer.wiring import NoBrokerError
 from model.engine import EngineSpec
 from model.hosted import Hosted
 from model.storyboard.engine import Storyboard
+from model.storyboard.spec import SPEC as STORYBOARD
 from model.wan.engine import Wan
 from model.wan.options import WanOptions
 
@@ -156,3 +159,26 @@ def test_what_the_engine_cannot_make_is_told_with_its_setting() -> None:
         wiring.planning_of(Settings(engine=WAN, clip=ClipSettings(fps=30)), spec)
     with pytest.raises(wiring.PlanningError, match=r"clip\.seconds: the wan engine makes at most 121 frames"):
         wiring.planning_of(Settings(engine=WAN, clip=ClipSettings(seconds=6)), spec)
+
+
+def test_what_a_clip_falls_back_to_is_as_configured() -> None:
+    """The engine that draws is opened where a fallback or the photo policy may ask for it, and never beside itself."""
+    chosen = Settings.model_validate(
+        {"renderer": {"fallbacks": ["pan"], "best_of": 3, "attempts": 4, "breaker": {"factor": 3, "action": "reject"}}}
+    )
+    rules = renderer_options(chosen, "renderer", group="g", cluster="c").rules
+    assert (rules.fallbacks, rules.best_of, rules.attempts, rules.pan) == (("pan",), 3, 4, STORYBOARD)
+    assert (rules.breaker.factor, rules.breaker.action, rules.breaker.window) == (3.0, "reject", 200)
+    assert fallback_of(chosen, STORYBOARD) is None
+    drawing = fallback_of(chosen, MODEL)
+    assert drawing is not None
+    assert drawing.spec == STORYBOARD
+    assert fallback_of(Settings.model_validate({"renderer": {"fallbacks": ["calm"]}}), MODEL) is None
+
+
+def test_calmer_prompts_are_made_where_somebody_may_ask_for_them() -> None:
+    """Not for an engine that reads no prompt, and not where they are no fallback."""
+    wan = {"engine": {"name": "wan"}}
+    assert prompts_of(Settings.model_validate(wan)).calm
+    assert not prompts_of(Settings()).calm
+    assert not prompts_of(Settings.model_validate({**wan, "renderer": {"fallbacks": ["pan"]}})).calm

@@ -78,6 +78,16 @@ def test_health_is_200_or_503_with_reasons(server: HealthServer, health: Health,
     assert (answer.status, answer.json()["reasons"]) == (503, {"loop": "stuck"})
 
 
+def test_notes_stand_beside_a_well_answer(server: HealthServer, health: Health, client: urllib3.PoolManager) -> None:
+    """What is worth knowing takes nobody out of service; it goes with its role."""
+    health.watch_notes("renderer", lambda: {"apparel@1.0.0": "9 of 20 first attempts rejected"})
+    answer = client.request("GET", f"{server.url}/readyz")
+    notes = {"apparel@1.0.0": "9 of 20 first attempts rejected"}
+    assert (answer.status, answer.json()) == (200, {"status": "ok", "reasons": {}, "notes": notes})
+    health.forget("renderer")
+    assert "notes" not in client.request("GET", f"{server.url}/readyz").json()
+
+
 def test_head_is_get_without_body(server: HealthServer, client: urllib3.PoolManager) -> None:
     """Load balancers ask with HEAD."""
     answer = client.request("HEAD", f"{server.url}/healthz")

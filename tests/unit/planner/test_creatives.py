@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from consumer.events import Creative, EndCardCreative, Product, RibbonCreative
 from consumer.planner.creatives import dressed, phrased, said
+from consumer.planner.drafts import Drafter
+from consumer.planner.promotions import Running
 from consumer.planner.prompting.text import count
 from consumer.planner.prompts import Prompts
 from consumer.planner.recipes import mode_of, recipe_of
@@ -131,6 +133,15 @@ def test_a_phrase_joins_the_prompt_in_the_prompts_own_language() -> None:
     assert english.prompt == "A kettle in morning light. falling cherry blossoms, watercolour."
     assert chinese.prompt == "晨光中的水壶。樱花飘落，watercolour。"
     assert english.captions == WORDS.captions
+    assert english.calm_prompt is None
+
+
+def test_a_phrase_joins_the_calmer_prompt_too() -> None:
+    """A clip that fell back still shows its promotion; where the words come from stays said."""
+    words = Said("A kettle turns.", calm_prompt="A kettle stands.", source="appliances@1.0.0")
+    made = phrased(words, PHRASE)
+    assert made.calm_prompt == "A kettle stands. falling cherry blossoms."
+    assert made.source == "appliances@1.0.0"
 
 
 @given(st.text(max_size=2_000))
@@ -153,3 +164,17 @@ def test_a_promos_dressing_is_made_once_a_locale_and_never_mistaken_for_anothers
         ribbon = dressed(plain, Creative(ribbon=RibbonCreative(text={"en": f"{number}"})), "en").overlays.ribbon
         assert ribbon is not None
         assert ribbon.text == f"{number}"
+
+
+def test_a_draft_carries_calmer_words_and_their_template_outside_of_the_recipe() -> None:
+    """With the promotion's phrase; nothing calmer for an engine that reads no prompt. No digest depends on it."""
+    running = Running([promo(creative=PHRASE)])
+    drafter = Drafter(PROMPTS, planning(DREAMER))
+    made = drafter.draft(product(), running)
+    assert made.calm_prompt is not None
+    assert "The camera stays fixed" in made.calm_prompt
+    assert "falling cherry blossoms" in made.calm_prompt
+    assert made.template == f"appliances@{PROMPTS.versions['appliances']}"
+    plain = replace(drafter, prompts=Prompts.load(calm=False)).draft(product(), running)
+    assert (plain.calm_prompt, plain.digests) == (None, made.digests)
+    assert Drafter(PROMPTS, planning()).draft(product(), running).calm_prompt is None

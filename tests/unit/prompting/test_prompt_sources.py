@@ -33,6 +33,7 @@ def phrases(category: str, locale: str) -> str:
     block = next(block for tag, block in template.locales.items() if tag == locale)
     texts = [phrase for name in ("scenes", "light", "camera", "motions", "style") for phrase in getattr(block, name)]
     texts += [function.motion for function in block.functions]
+    texts += block.calm.model_dump().values() if block.calm else []
     texts += [clause for sentence in (*block.text, *block.image) for clause in sentence]
     return " ".join((*texts, block.subject))
 

@@ -83,6 +83,7 @@ def test_the_built_in_templates_say_nothing_the_rules_find(file: Path) -> None:
             block.subject,
             *(phrase for name in ("scenes", "light", "camera", "motions", "style") for phrase in getattr(block, name)),
             *(function.motion for function in block.functions),
+            *(block.calm.model_dump().values() if block.calm else ()),
             *(clause for sentence in (*block.text, *block.image) for clause in sentence),
         )
     ]

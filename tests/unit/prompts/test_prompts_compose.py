@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -111,6 +113,25 @@ def test_an_image_prompt_speaks_of_motion_only(prompts: Prompts) -> None:
     assert count(image.prompt) <= 100
     assert image.captions == text.captions
     assert image.negative_prompt == text.negative_prompt
+
+
+@pytest.mark.parametrize("mode", ["text", "image"])
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_calmer_prompt_says_the_same_of_the_product_and_holds_the_camera(
+    prompts: Prompts, category: str, locale: str, mode: Literal["text", "image"]
+) -> None:
+    """It differs in camera and motion alone, and is as clean and as long as any other."""
+    item = product(category=category, locale=locale, colour="blue", selling_points=("Quiet",))
+    made = prompts.compose(item, mode)
+    assert made.calm_prompt is not None
+    assert made.calm_prompt != made.prompt
+    assert {"zh-CN": "镜头固定不动", "en": "The camera stays fixed"}[locale] in made.calm_prompt
+    assert (60 if mode == "text" else 1) <= count(made.calm_prompt) <= (200 if mode == "text" else 100)
+    start = made.prompt[: made.prompt.index({"zh-CN": "镜头", "en": "The camera"}[locale])]
+    assert made.calm_prompt.startswith(start)
+    assert replace(made, calm_prompt=None) == Prompts.load(calm=False).compose(item, mode)
+    assert made.source == f"{made.template}@{made.version}"
 
 
 def test_what_the_name_says_is_not_said_twice(prompts: Prompts) -> None:

@@ -215,6 +215,22 @@ def test_templates_cannot_reach_python(tmp_path: Path) -> None:
     assert "{{ range }} is no slot here" in said
 
 
+def test_a_template_may_have_calmer_words_and_they_are_proved_like_all_others(tmp_path: Path) -> None:
+    """With them there is a calmer prompt, without them none; a wrong key or stray punctuation is named."""
+    write(tmp_path, template(en={"calm": {"camera": "stays still", "motion": "light passes over the gadget"}}))
+    calm = Prompts.load(tmp_path).compose(product(category="gadgets")).calm_prompt
+    assert calm is not None
+    assert "The camera stays still while light passes over the gadget without any haste" in calm
+    write(tmp_path, template())
+    assert Prompts.load(tmp_path).compose(product(category="gadgets")).calm_prompt is None
+    said = problems(tmp_path, template(en={"calm": {"camera": "stays still,", "motion": "light passes"}}))
+    assert "locales.en.camera: 'stays still,' has stray punctuation" in said
+    said = problems(tmp_path, template(en={"calm": {"camera": "stays still", "movement": "none"}}))
+    assert (
+        "locales.en.calm.movement: is not a key known here; remove it or correct it to one of: camera, motion" in said
+    )
+
+
 def test_every_built_in_template_is_whole() -> None:
     """Both languages, and enough of each list that a page of products varies."""
     loaded = library.load()
@@ -227,3 +243,4 @@ def test_every_built_in_template_is_whole() -> None:
             assert len(lists["camera"]) >= 4
             assert all(len(phrases) >= 3 for phrases in lists.values())
             assert category.name == "general" or block.words
+            assert block.calm

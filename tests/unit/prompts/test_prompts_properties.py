@@ -40,10 +40,12 @@ def assert_clean(made: Composed, mode: str) -> None:
     """The prompt is one tidy line within the length that works, the captions tidy too."""
     least, most = (60, 200) if mode == "text" else (1, 100)
     assert least <= count(made.prompt) <= most, made.prompt
-    assert not FLAW.search(made.prompt), made.prompt
-    assert made.prompt[-1] in ".。"
-    assert not BIDI.search(made.prompt)
-    assert made.prompt.isprintable()
+    for prompt in (made.prompt, made.calm_prompt or made.prompt):
+        assert 0.8 * least <= count(prompt) <= most, prompt
+        assert not FLAW.search(prompt), prompt
+        assert prompt[-1] in ".。"
+        assert not BIDI.search(prompt)
+        assert prompt.isprintable()
     assert 1 <= len(made.captions) <= 1 + CAPTIONS
     for caption in made.captions:
         assert caption
@@ -67,7 +69,7 @@ def test_every_subset_of_fields_gives_a_clean_prompt(category: str, locale: str)
             assert_clean(made, mode)
             if "brand" in chosen:
                 assert "zyxkorp" not in made.prompt.lower()
-            assert not re.search("None|kids|undefined", made.prompt)
+            assert not re.search("None|kids|undefined", " ".join(filter(None, (made.prompt, made.calm_prompt))))
 
 
 hostile = st.text(max_size=60) | st.lists(
