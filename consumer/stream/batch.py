@@ -288,7 +288,7 @@ class BatchWorker:
             self._released([lease for lease in leases if lease not in back])
             self._waiting.extendleft(reversed(back))
             partitions = {lease.partition for lease in back}
-            own = self._passes > self._passed_before and partitions <= self._parking.failed()
+            own = bool(back) and self._passes > self._passed_before and partitions <= self._parking.failed()
             self._passed_before = self._passes
             pauses = [self._parking.put(partition) for partition in sorted(partitions)]
             self._current = []

@@ -279,6 +279,26 @@ def test_all_partitions_leaving_in_an_outage_end_the_attempt(worker: BatchWorker
     assert desk.settled == []
 
 
+def test_partitions_that_all_leave_while_their_batch_fails_end_the_attempt_after_a_success_too(
+    worker: BatchWorker, script: Script, desk: Desk
+) -> None:
+    """Nothing is left that could be put off; the worker goes on with what comes next."""
+    worker.submit([lease(P, 0)])
+    worker.start(desk)
+    desk.wait(1)
+
+    def gone(_: Sequence[Record]) -> None:
+        script.on_handle = lambda _: None
+        worker.revoked([Q])
+        worker.submit([lease(P, 1)])
+        raise UnavailableError("database", "away")
+
+    script.on_handle = gone
+    worker.submit([lease(Q, 7)])
+    assert [one.leases[0].records[0].offset for one in desk.wait(2)] == [0, 1]
+    assert worker.capacity() == 8
+
+
 def test_poison_is_found_and_set_apart(worker: BatchWorker, script: Script, desk: Desk, metrics: Metrics) -> None:
     """One bad record costs a few more calls, and nothing else: its neighbours are worked, it is dead-lettered."""
 
