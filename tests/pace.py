@@ -27,6 +27,7 @@ UNTRACED = (
     "integration/planner/test_promo_crashes.py",
     "integration/playback/",
     "integration/test_services.py",
+    "unit/docs/test_readme_runs.py",
 )
 """Tests that start many processes, or do one thing again and again: what they run is traced elsewhere, in less time."""
 LONGEST = (
@@ -59,7 +60,8 @@ class Tracing:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Trace what the test runs, its fixtures and its processes included, or nothing of it."""
-        wanted = not item.path.as_posix().startswith(self._off)
+        named = item.path.as_posix().startswith(self._off)
+        wanted = not named and item.get_closest_marker("untraced") is None
         if wanted and not self._on:
             self._coverage.start()
         elif self._on and not wanted:

@@ -96,6 +96,7 @@ def test_no_switch_of_order_changes_the_picture(shape: dict[str, Any], options: 
     assert apart(clip(StreamDecoder(vae, options), normalised), stock(vae, normalised)) <= TOLERANCE
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_compiled_functions_make_the_same_picture_with_one_graph_for_all_frames(at_once: int) -> None:
     """Every function is captured whole, within 1e-5 of the stock decode, and a longer clip needs no further graph."""
@@ -108,6 +109,7 @@ def test_compiled_functions_make_the_same_picture_with_one_graph_for_all_frames(
     assert counters["stats"]["unique_graphs"] == graphs
 
 
+@pytest.mark.untraced
 def test_compiled_functions_make_the_same_picture_where_the_width_changes(wide: Any) -> None:
     """The same with projections, channels last."""
     options = DecodeOptions(compile=True, backend="aot_eager", channels_last=True)
@@ -245,6 +247,7 @@ def peak(vae: Any, decoder: StreamDecoder | None, shape: ClipShape) -> int:
     return live.peak
 
 
+@pytest.mark.untraced
 def test_at_full_size_a_decode_needs_well_under_half_of_the_stock_one(full: Any) -> None:
     """At 832×480, of stock's live bytes: 0.37 frame by frame, 0.65 with four at once, 0.18 in bfloat16."""
     shape = ClipShape(3, 30, 52)
@@ -254,6 +257,7 @@ def test_at_full_size_a_decode_needs_well_under_half_of_the_stock_one(full: Any)
     assert peak(full, StreamDecoder(full, DecodeOptions(dtype=torch.bfloat16)), shape) < 0.2 * theirs
 
 
+@pytest.mark.untraced
 def test_a_longer_clip_needs_no_more_memory() -> None:
     """Only its latents grow: no frame is held once its chunk is out."""
     vae = autoencoder().to("meta")

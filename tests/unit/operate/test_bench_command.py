@@ -67,6 +67,7 @@ def test_a_time_limit() -> None:
     assert "left out: cpu-tiny image" in ran.err
 
 
+@pytest.mark.untraced
 def test_ctrl_c_leaves_what_it_had() -> None:
     """130, and a line of JSON with the rows so far."""
     arguments = [PROGRAM, "bench", "engine", *SMALL[:-4], "--rounds", "1", "--batch", "2", "--batch", "3", "--json"]
