@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -213,6 +214,7 @@ def review_sample(
     The first clips of each template version (review.audit_first), then a share of the rest (review.audit_percent),
     chosen by hash: the same for whoever asks. Says how many are left.
     """
+    from consumer.operate import review
     from consumer.operate import review_sample as command
     from consumer.operate.review_records import ReviewError
 
@@ -226,10 +228,7 @@ def review_sample(
         if verdict is None:
             raise ReviewError("what was found? give --verdict ok or --verdict bad", "usage")
         word = _word(loaded, reviewer, reason or ("ok" if verdict == "ok" else ""), note)
-        refused = command.judge(loaded, ids, verdict, word)
-        for identity, why in refused:
-            _complain(f"{identity}: {why}")
-        if refused:
+        if not review.tell(command.judge(loaded, ids, verdict, word), json=json, say=_complain):
             raise typer.Exit(FAILED)
 
 
@@ -250,6 +249,7 @@ def review_export(
     since: Annotated[str | None, typer.Option(help="Only rejected since: as for `list`.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most N, the oldest first.")] = None,
     config: Config = None,
+    json: Json = False,
 ) -> None:
     """Write the rejected clips that wait as tasks for another tool: JSON for Label Studio.
 
@@ -261,7 +261,7 @@ def review_export(
     del form  # there is one
     with _ends():
         wanted = _filter(state, product, check, action, since, limit)
-        text = command.export(settings_of(config), wanted, seconds=int(link_hours * 3600), config=labelling)
+        text, count = command.export(settings_of(config), wanted, seconds=int(link_hours * 3600), config=labelling)
         if output is None:
             print(text, end="")
             return
@@ -269,6 +269,8 @@ def review_export(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise ReviewError(f"{output}: {error.strerror or error}", "usage") from error
+        told = {"file": str(output), "clips": count}
+        print(jsonlib.dumps(told, ensure_ascii=False) if json else f"{output}: {count} clips")
 
 
 @app.command("import")

@@ -226,7 +226,7 @@ def _attempt(desk: Desk, item: Item, number: int | None) -> str:
 
 
 def _record(desk: Desk, digest: str) -> BaseRecord:
-    record = desk.library.base_record(digest)
+    record = desk.record(digest)
     if record is None:
         raise ReviewError(f"nothing is known of the clip any more: {digest}")
     return record

@@ -15,9 +15,10 @@ from xml.sax.saxutils import quoteattr
 
 from consumer.operate.deadletters import shown
 from consumer.operate.review import Outcome, approve_one, decide_all, reject_one
-from consumer.operate.review_queue import Desk, Filter, Item, State, look, open_desk
+from consumer.operate.review_queue import Desk, Filter, Item, look, open_desk
 from consumer.operate.review_records import APPROVE_REASONS, OTHER, REJECT_REASONS, ReviewError, Word, check_reason
 from consumer.settings import Settings
+from consumer.storage import layout
 
 VERDICT, REASON, NOTE, FAULTS, VIDEO = "verdict", "reason", "note", "faults", "video"
 """Names of the controls in the labelling configuration."""
@@ -82,24 +83,23 @@ def task(item: Item, link: str) -> dict[str, Any]:
     }
 
 
-def export(settings: Settings, wanted: Filter, *, seconds: int, config: bool) -> str:
-    """The command ``export``: the tasks as JSON, or the labelling configuration for them. Raises ReviewError.
+def export(settings: Settings, wanted: Filter, *, seconds: int, config: bool) -> tuple[str, int]:
+    """The command ``export``: the tasks as JSON, or the labelling configuration for them; and how many they are.
+
+    Raises ReviewError.
 
     ``seconds``: how long the links to the clips are good for.
     """
     with shown() as bar, open_desk(settings) as desk:
-        items = [item for item in look(desk, bar).meant(wanted) if item.state is not State.NO_CLIP]
-        items = items[: wanted.limit]
+        items = [item for item in look(desk, bar).meant(wanted) if item.has_clip][: wanted.limit]
         if config:
-            return labelling(sorted({reason.check for item in items for reason in item.event.reasons}))
+            return labelling(sorted({reason.check for item in items for reason in item.event.reasons})), len(items)
         tasks = [task(item, _link(desk, item, seconds)) for item in items]
-    return jsonlib.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
+    return jsonlib.dumps(tasks, ensure_ascii=False, indent=1) + "\n", len(items)
 
 
 def _link(desk: Desk, item: Item, seconds: int) -> str:
-    record = desk.library.base_record(item.event.base_digest or "")
-    key = (record.quarantine_key if record else None) or item.event.quarantine_key or ""
-    return desk.store.link(key, seconds)
+    return desk.store.link(layout.quarantine_key(item.event.base_digest or ""), seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

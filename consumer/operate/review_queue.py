@@ -26,7 +26,7 @@ from consumer.planner.ledger import Ledger
 from consumer.planner.outbox import stored
 from consumer.renderer.alias import AliasError
 from consumer.renderer.announce import Announcer
-from consumer.renderer.library import Library
+from consumer.renderer.library import BaseRecord, Library
 from consumer.settings import Settings
 from consumer.storage import layout
 from consumer.storage.open import open_store
@@ -81,6 +81,11 @@ class Item:
         return self.event.product_id, self.event.variant
 
     @property
+    def has_clip(self) -> bool:
+        """Whether there was a clip to look at."""
+        return bool(self.event.base_digest and self.event.quarantine_key)
+
+    @property
     def state(self) -> State:
         """Where it stands."""
         if self.decision is not None:
@@ -89,7 +94,7 @@ class Item:
             return State.APPROVED if self.newer or self.decision.answered(self.place) else State.UNFINISHED
         if self.newer:
             return State.CLOSED
-        return State.PENDING if self.event.base_digest and self.event.quarantine_key else State.NO_CLIP
+        return State.PENDING if self.has_clip else State.NO_CLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,13 @@ class Desk:
     def library(self) -> Library:
         """The stored clips."""
         return Library(self.store)
+
+    def record(self, digest: str) -> BaseRecord | None:
+        """What is known of a base clip. Raises ReviewError where that was torn by hand."""
+        try:
+            return self.library.base_record(digest)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ReviewError(f"{layout.base_record_key(digest)} is not readable: {error!r}") from error
 
     @property
     def decisions(self) -> Decisions:

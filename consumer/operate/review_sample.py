@@ -19,6 +19,7 @@ from rich.text import Text
 from consumer.events import EventError, VideoReady, Work, utc_now
 from consumer.operate.deadletters import shown
 from consumer.operate.reading import partitions_of, read
+from consumer.operate.review import Outcome
 from consumer.operate.review_audits import UNKNOWN, Audit, Found, Sample, Shown, samples
 from consumer.operate.review_queue import Desk, open_desk
 from consumer.operate.review_records import READERS, REJECT_REASONS, ReviewError, Word, check_reason
@@ -151,42 +152,44 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def judge(settings: Settings, identities: Sequence[str], found: Found, word: Word) -> list[tuple[str, str]]:
-    """The command with ids: write down what was found. Gives what was refused, by id. Raises ReviewError."""
+def judge(settings: Settings, identities: Sequence[str], found: Found, word: Word) -> list[Outcome]:
+    """The command with ids: write down what was found; what became of each. Raises ReviewError."""
     if found == "bad":
         check_reason(word.reason, REJECT_REASONS)
     elif word.reason != "ok":
         raise ReviewError("--reason is for bad clips", "usage")
-    refused: list[tuple[str, str]] = []
     with shown() as bar, open_desk(settings) as desk:
         desk.store.probe()
         clips, audits = _clips(desk, bar.of("reading")), _audits(desk, bar.of("verdicts"))
         rules = settings.review
         drawn = samples(clips, audits, first=rules.audit_first, percent=rules.audit_percent)
         firsts = {clip.base_digest for each in drawn for clip, first in each.left if first}
-        for identity in dict.fromkeys(identities):
-            clip = _one(clips, identity)
-            audit = Audit(
-                base_digest=clip.base_digest,
-                template=clip.template,
-                product=clip.product,
-                first=clip.base_digest in firsts,
-                found=found,
-                word=word,
-                at=utc_now(),
-                url=clip.url,
-                policy=clip.policy,
-            )
-            key = layout.audit_key(clip.base_digest)
-            data = jsonlib.dumps(audit.to_json(), ensure_ascii=False, indent=1).encode()
-            try:
-                desk.store.put(key, data, layout.review_attributes(), condition=Absent())
-            except ConditionFailedError:
-                other = _audit(desk, key)
-                if other is None or (other.word, other.found) != (word, found):
-                    said = f"{other.found} by {other.word.reviewer} at {other.at.isoformat()}" if other else "gone"
-                    refused.append((clip.id, f"looked at already: {said}"))
-    return refused
+        meant = [_one(clips, identity) for identity in dict.fromkeys(identities)]
+        return [_judge_one(desk, clip, found, word, first=clip.base_digest in firsts) for clip in meant]
+
+
+def _judge_one(desk: Desk, clip: Shown, found: Found, word: Word, *, first: bool) -> Outcome:
+    audit = Audit(
+        base_digest=clip.base_digest,
+        template=clip.template,
+        product=clip.product,
+        first=first,
+        found=found,
+        word=word,
+        at=utc_now(),
+        url=clip.url,
+        policy=clip.policy,
+    )
+    key = layout.audit_key(clip.base_digest)
+    data = jsonlib.dumps(audit.to_json(), ensure_ascii=False, indent=1).encode()
+    try:
+        desk.store.put(key, data, layout.review_attributes(), condition=Absent())
+    except ConditionFailedError:
+        other = _audit(desk, key)
+        if other is None or (other.word, other.found) != (word, found):
+            said = f"{other.found} by {other.word.reviewer} at {other.at.isoformat()}" if other else "gone"
+            return Outcome(id=clip.id, product=clip.product, done=False, said=f"looked at already: {said}")
+    return Outcome(id=clip.id, product=clip.product, done=True, said=f"{found} by {word.reviewer}")
 
 
 def _one(clips: Sequence[Shown], identity: str) -> Shown:

@@ -113,7 +113,7 @@ def one(settings: Settings, identity: str, *, save: Path | None, sheet: Path | N
     with shown() as bar, open_desk(settings) as desk:
         item = look(desk, bar).one(identity)
         event = item.event
-        records = [desk.library.base_record(digest) for digest in event.tried or _last(item)]
+        records = [desk.record(digest) for digest in event.tried or _last(item)]
         tried = [_attempt(desk, number, record) for number, record in enumerate(records, 1) if record is not None]
         whole = {**as_json(item), "scores": dict(event.scores), "not_inspected": dict(event.not_inspected)}
         whole |= {"tried": tried, "request": _request(desk, item)}

@@ -210,27 +210,27 @@ def test_a_clip_that_is_not_the_rejected_one_is_not_approved(shop: Shop) -> None
     assert skureel("review", "reject", event.event_id, *REJECT).code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("../../../etc/passwd", *APPROVE), "no id"),
-        (("abc", *APPROVE), "no id"),
-        (("0" * 32, *APPROVE), "no rejection"),
-        (("ID", "--reason", "intended"), "who decides"),
-        (("ID", "--reason", "intended", "--reviewer", "li.wei@example.com"), "no mail address"),
-        (("ID", "--reason", "intended", "--reviewer", "../up"), "no name"),
-        (("ID", "--reason", "intended", "--reviewer", "r-07\n"), "no name"),
-        (("ID", "--reason", "because", *AS), "choose one of"),
-        (("ID", "--reason", "other", *AS), "--note"),
-        (("ID", *APPROVE, "--note", "x" * 1_001), "at most 1,000"),
-        (("ID", *APPROVE, "--note", "\x1b[2J"), "control characters"),
-    ],
-)
-def test_wrong_words_decide_nothing(shop: Shop, arguments: tuple[str, ...], words: str) -> None:
+WRONG: list[tuple[tuple[str, ...], str]] = [
+    (("../../../etc/passwd", *APPROVE), "no id"),
+    (("abc", *APPROVE), "no id"),
+    (("0" * 32, *APPROVE), "no rejection"),
+    (("ID", "--reason", "intended"), "who decides"),
+    (("ID", "--reason", "intended", "--reviewer", "li.wei@example.com"), "no mail address"),
+    (("ID", "--reason", "intended", "--reviewer", "../up"), "no name"),
+    (("ID", "--reason", "intended", "--reviewer", "r-07\n"), "no name"),
+    (("ID", "--reason", "because", *AS), "choose one of"),
+    (("ID", "--reason", "other", *AS), "--note"),
+    (("ID", *APPROVE, "--note", "x" * 1_001), "at most 1,000"),
+    (("ID", *APPROVE, "--note", "\x1b[2J"), "control characters"),
+]
+
+
+def test_wrong_words_decide_nothing(shop: Shop) -> None:
     """Exit code 2, the message names what was wrong, and nothing was written."""
     event = shop.reject("p-1")
-    ran = skureel("review", "approve", *(event.event_id if each == "ID" else each for each in arguments))
-    assert (ran.code, words in ran.err) == (2, True), ran.err
+    for arguments, words in WRONG:
+        ran = skureel("review", "approve", *(event.event_id if each == "ID" else each for each in arguments))
+        assert (ran.code, words in ran.err) == (2, True), (arguments, ran.err)
     assert shop.decided() == []
     assert shop.requests() == []
 
@@ -243,10 +243,11 @@ def test_records_that_are_no_rejections_are_counted_and_followed_nowhere(shop: S
     shop.publish(event, product_id="p-4", event_id="cd" * 16, base_digest="../../up")
     assert states() == {"p-1": "pending"}
     assert "3 unreadable records" in skureel("review", "list").out
-    key = layout.review_key(event.base_digest or "")
-    shop.library.store.put(key, b'{"verdict": "appr', layout.review_attributes())
-    ran = skureel("review", "list")
-    assert (ran.code, key in ran.err) == (1, True)
+    record, decided = layout.base_record_key(event.base_digest or ""), layout.review_key(event.base_digest or "")
+    for key, command in ((record, ("show", event.event_id)), (decided, ("list",))):
+        shop.library.store.put(key, b'{"verdict": "approved"}', layout.review_attributes())
+        ran = skureel("review", *command)
+        assert (ran.code, key in ran.err) == (1, True)
 
 
 def test_what_was_mended_is_tried_again_without_a_decision(shop: Shop) -> None:
@@ -256,6 +257,11 @@ def test_what_was_mended_is_tried_again_without_a_decision(shop: Shop) -> None:
     assert (len(shop.requests()), shop.decided(), states()) == (1, [], {"p-1": "pending"})
     assert skureel("review", "reject", event.event_id, *REJECT).code == 0
     assert skureel("review", "retry", event.event_id).code == 1
+    words = Reason(check="prompt:en-number-one", message="'number one' in the name")
+    refusal = {"base_digest": None, "tried": (), "quarantine_key": None, "reasons": (words,)}
+    shop.publish(event, product_id="p-2", event_id="cd" * 16, **refusal)
+    ran = skureel("review", "retry", "cd" * 16)
+    assert (ran.code, "change the record" in ran.err, len(shop.requests())) == (1, True, 1)
 
 
 def test_a_part_that_is_out_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

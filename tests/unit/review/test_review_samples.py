@@ -163,7 +163,9 @@ def test_one_wrong_reason_stops_an_import_before_anything_is_decided(shop: Shop,
 
 def test_tasks_fit_the_labelling_configuration(shop: Shop) -> None:
     """Every control that a prediction names is there, with its choices; values from outside are quoted."""
-    shop.reject("p-1")
+    event = shop.reject("p-1")
+    shop.publish(event, product_id="p-2", event_id="cd" * 16, base_digest=None, tried=(), quarantine_key=None)
+    assert len(json.loads(skureel("review", "export", "--state", "all").out)) == 1
     tasks = json.loads(skureel("review", "export").out)
     view = ET.fromstring(skureel("review", "export", "--labelling").out)  # noqa: S314 - our own output
     video = view.find("Video")
