@@ -7,6 +7,7 @@ revision and clip, and the second one is skipped. A plan that was overtaken befo
 
 from __future__ import annotations
 
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from tests.soak.observed import Announced, Letter, Lived, Observed, Placed, Stor
 from tests.soak.poison import BY_NAME
 from tests.soak.records import Wire
 from tests.soak.workload import Item
+
+ENDS = {None, 0, 3, -signal.SIGKILL, -signal.SIGTERM}
+"""How a process may end: still there, drained, a server out at its start, killed, told to leave before it had begun."""
 
 
 @dataclass(frozen=True, order=True)
@@ -235,6 +239,13 @@ def bases_are_rendered_once(case: Case) -> Iterator[str]:
             yield f"{life.slot} rendered {shot.digest[:12]} again, stored {life.began - stored:.1f} s before its start"
 
 
+def nobody_gives_up(case: Case) -> Iterator[str]:
+    """A process ends because it is told to, is killed, or could not start while a server was out: never by itself."""
+    for life in case.seen.lives:
+        if life.code not in ENDS:
+            yield f"{life.slot}, process {life.pid}, ended with code {life.code}"
+
+
 def catalog_is_a_projection(case: Case) -> Iterator[str]:
     """The catalog knows each product's newest revision, its newest request, and the newest announcement."""
     for product, wanted in sorted(case.goal.items()):
@@ -268,6 +279,7 @@ LAWS: tuple[Callable[[Case], Iterable[str]], ...] = (
     objects_are_whole,
     poison_is_in_the_dead_letters,
     bases_are_rendered_once,
+    nobody_gives_up,
     catalog_is_a_projection,
 )
 """Every law, in the order in which breaches are told."""

@@ -109,11 +109,12 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Lived:
-    """A process: ``began`` in seconds since 1970."""
+    """A process: ``began`` in seconds since 1970, ``code`` as it ended (negative: by that signal)."""
 
     slot: str
     pid: int
     began: float
+    code: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ class Observer:
             aliases=aliases,
             glances=watch.glances,
             begun=self._begun(),
-            lives=[Lived(slot=life.slot, pid=life.pid, began=life.began) for life in lives],
+            lives=[Lived(slot=life.slot, pid=life.pid, began=life.began, code=life.code) for life in lives],
             seen_stored=watch.stored,
             catalog=self._catalog(),
         )

@@ -52,7 +52,10 @@ def perfect(items: Sequence[Item], seconds: float) -> Case:
         aliases={product: _alias(event) for product, event in newest.items()},
         glances=[Glance(at=float(event.revision), product=event.product, revision=event.revision) for event in said],
         begun=[Begun(digest=FIRST, pid=1, at=10.0)],
-        lives=[Lived(slot="renderer-0", pid=1, began=5.0), Lived(slot="renderer-0", pid=2, began=50.0)],
+        lives=[
+            Lived(slot="renderer-0", pid=1, began=5.0, code=-9),
+            Lived(slot="renderer-0", pid=2, began=50.0, code=0),
+        ],
         seen_stored={FIRST: 12.0},
         catalog={
             product: Row(

@@ -191,6 +191,14 @@ SPOILS: dict[str, tuple[str, Spoil]] = {
             "lives": [*c.seen.lives, Lived(slot="renderer-1", pid=1, began=70.0)],
         },
     ),
+    "a process fell over": (
+        "nobody gives up",
+        lambda c: {"lives": [*c.seen.lives, Lived(slot="planner-0", pid=3, began=1.0, code=1)]},
+    ),
+    "a process crashed": (
+        "nobody gives up",
+        lambda c: {"lives": [*c.seen.lives, Lived(slot="renderer-0", pid=3, began=1.0, code=-11)]},
+    ),
     "the catalog lost a product": (
         "catalog is a projection",
         lambda c: {"catalog": without(c.seen.catalog, ready(c).product)},
