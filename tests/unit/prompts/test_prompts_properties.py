@@ -32,7 +32,7 @@ OPTIONAL: dict[str, Any] = {
 MODES: tuple[Literal["text", "image"], ...] = ("text", "image")
 NAMES = {"en": "Zyxkorp Travel Thing (2-Pack)", "zh-CN": "【新品】zyxkorp旅行好物 350ml", "fr": "Zyxkorp à voyager"}
 
-FLAW = re.compile(rf"  |\{{|\}}|[{PAUSES}] *[{PAUSES}]| [{re.escape(PAUSES)}]|\(\s*\)|[\x00-\x1f\x7f]")
+FLAW = re.compile(rf"  |\{{|\}}|[{PAUSES}] *[{PAUSES}]| (?!\.\d)[{re.escape(PAUSES)}]|\(\s*\)|[\x00-\x1f\x7f]")
 BIDI = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
