@@ -196,6 +196,26 @@ def count_frames(data: bytes) -> int:
     return sum(1 for _ in _decoded(data))
 
 
+def opening_picture_of(data: bytes) -> Planar:
+    """The first frame alone, as I420. ``key_pictures_of`` would decode some more before it gives one: decoders wait for
+    what may have to be shown before. Raises DecodeError.
+    """
+    try:
+        check_counts(data, MAX_FRAMES)
+        with open_mp4(data) as container:
+            stream = _video_of(container.streams.video)
+            decoder = stream.codec_context
+            decoder.thread_count, decoder.skip_frame = 1, "DEFAULT"
+            decoder.options = {"err_detect": "explode", **BOUNDED}
+            packet = next(each for each in container.demux(stream))
+            for frame in (*decoder.decode(packet), *decoder.decode(None)):
+                _check_frame(frame, stream, 1)
+                return planar_array(frame)
+    except (BoxError, FFmpegError, OSError, ValueError, MemoryError) as error:
+        raise DecodeError(f"not a decodable MP4 of {len(data)} bytes: {error}") from error
+    raise DecodeError("the first frame cannot be decoded by itself")
+
+
 def poster(frame: Picture) -> bytes:
     """One RGB picture as a progressive sRGB JPEG, quality 85."""
     out = io.BytesIO()

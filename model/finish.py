@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from model.colour import Planar
 from model.dress import check_dressing, dress, ribbon_of
-from model.encode import encode, key_pictures_of
+from model.encode import encode, key_pictures_of, opening_picture_of
 from model.endcard import encode_segment, pictures, segment_of
 from model.errors import ClipError, DressError, LabelError, SpliceError
 from model.label import check_labels, names, tags_for
@@ -138,7 +138,7 @@ def _finished(
         data = signer.sign(data, recipe, generative=generative)
     _check_written(data, recipe, generative=generative, signer=signer)
     # Body and card were looked at when they were made; what is joined of them opens with the body.
-    _check_visible(itertools.islice(key_pictures_of(data), 1 if parts else None), recipe)
+    _check_visible([opening_picture_of(data)] if parts else key_pictures_of(data), recipe)
     overlays = recipe.dressing.overlays
     promoted = overlays.ribbon is not None or recipe.dressing.end_card is not None
     return Finished(

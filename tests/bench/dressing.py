@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from model.inspect import inspect_file
 from model.label import tags_for
 from model.recipe import Dressing, EndCard, Overlays, Recipe, Ribbon, Scene
 from tests.bench import machine
+from tests.credentials import credentials, signer
 from tests.unit.model_clip.samples import PRODUCER, pan, storyboard
 
 AIM_MS = 15.0
@@ -97,9 +100,13 @@ def depths(clip: Clip) -> dict[str, Callable[[], object]]:
         raise ValueError("the bench's recipe has an end card")
     spliced = finish_body(body, made, generative=True)
     _check_same(spliced.data, _whole(clip))
+    with TemporaryDirectory(prefix="skureel-bench-") as folder:
+        by = signer(credentials(Path(folder)))
     without = replace(made, dressing=replace(made.dressing, overlays=replace(made.dressing.overlays, ribbon=None)))
     return {
         COPY: lambda: finish_body(body, made, generative=True),
+        "splice and sign": lambda: finish_body(body, made, generative=True, signer=by),
+        "of that, sign": lambda: by.sign(spliced.data, made, generative=True),
         "inspect by parts": lambda: inspect_file(spliced.data, made, parts=spliced.parts),
         "inspect by decoding": lambda: inspect_file(spliced.data, made),
         BODY: lambda: finish(clip.base, made, generative=True),

@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model.boxes import boxes, is_faststart, read_tags
-from model.errors import LabelError
+from model.encode import key_pictures_of, opening_picture_of, planar_frames_of
+from model.errors import DecodeError, LabelError
 from model.finish import Finished, dress_body, finish, finish_body, stands_for
 from model.label import AIGC, check_labels
 from model.provenance import (
@@ -236,6 +238,24 @@ def test_a_clip_that_is_not_signed_where_it_should_be_is_never_returned(
     monkeypatch.setattr(Signer, "sign", lambda _, data, *__, **___: data)
     with pytest.raises(SigningError, match="no C2PA manifest"):
         finish(base_of_gradient(), generated(), generative=True, signer=by)
+
+
+def test_the_pictures_that_are_looked_at_are_the_files() -> None:
+    """The opening picture alone, and the key frames, are what decoding everything gives; a damaged one is an error."""
+    data = finish(
+        base_of_gradient(48, 320, 240), generated(scene(width=320, height=240, frames=48)), generative=True
+    ).data
+    pictures = list(planar_frames_of(data))
+    assert np.array_equal(opening_picture_of(data), pictures[0])
+    keys = list(key_pictures_of(data))
+    assert len(keys) == 2
+    assert all(np.array_equal(key, pictures[24 * at]) for at, key in enumerate(keys))
+    (mdat,) = [each for each in boxes(data) if each.kind == "mdat"]
+    broken = data[: mdat.body] + bytes(mdat.end - mdat.body)
+    with pytest.raises(DecodeError):
+        opening_picture_of(broken)
+    with pytest.raises(DecodeError):
+        list(key_pictures_of(broken))
 
 
 def test_a_visible_label_that_is_not_in_the_pictures_is_noticed() -> None:
