@@ -73,6 +73,8 @@ class World:
         self.options: dict[str, Any] = {}
         """Further arguments of the planner."""
         self.catalog: Catalog | None = None
+        """The live planner's."""
+        self._known: Catalog | None = None
         self.planner: PlannerHandler | None = None
 
     def _clock(self) -> datetime:
@@ -112,10 +114,18 @@ class World:
         place = {"topic": TOPICS.promo_changed, "headers": headers} | place
         return self.append(value, promo.promo_id.encode(), **place)
 
+    def _database(self) -> Catalog:
+        """The catalog, migrated once. Closed, it keeps nothing of a planner's life but how statements are worded, which
+        takes longer to find out than to run them.
+        """
+        if self._known is None:
+            self._known = Catalog.open(self.url)
+        return self._known
+
     def start(self) -> PlannerHandler:
         """Start a planner (again) on the database and give it all partitions."""
         self.stop()
-        self.catalog = Catalog.open(self.url)
+        self.catalog = self._database()
         for step in STEPS:
             event.listen(self.catalog.engine, step, self._boundary)
         self.planner = PlannerHandler(
@@ -231,7 +241,7 @@ class World:
         self.log.clear()
         self.committed.clear()
         self.published.clear()
-        catalog = Catalog.open(self.url)
+        catalog = self._database()
         with catalog.engine.begin() as connection:
             for table in TABLES:
                 connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names from this line
@@ -251,10 +261,10 @@ class World:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query finds in the database."""
-        catalog = self.catalog or Catalog.open(self.url)
+        catalog = self._database()
         try:
             with catalog.engine.begin() as connection:
                 return [tuple(row) for row in connection.exec_driver_sql(sql)]
         finally:
-            if catalog is not self.catalog:
+            if self.catalog is None:
                 catalog.close()
