@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
+from consumer.operate.deadletters import options_of
+from consumer.operate.publish import send
 from consumer.planner.catalog import Catalog
+from consumer.planner.outbox import stored
 from consumer.settings import load
+from consumer.storage import layout
 from consumer.storage.open import open_store
 from consumer.stream import schemas
 from consumer.stream.codec import SingleObjectCodec
@@ -25,6 +29,7 @@ from tests.harness import ROOT, Process, Reader, World, running, until
 from tests.products import product
 from tests.services import KafkaAddress, PostgresAddress, S3Address
 from tests.unit.model_clip.samples import PRODUCER
+from tests.unit.review.conftest import one_stands
 
 SECONDS = 60.0
 PASSES, FAILS = (1, 3, 6), (0, 2, 4, 5, 8, 10, 11, 12, 14)
@@ -255,6 +260,27 @@ def test_an_approval_that_was_killed_is_finished_by_the_next(shop: Shop) -> None
     assert shop.announced("r-10")["lineage"]["review"]["reviewer"] == "r-07"
 
 
+def test_of_many_decisions_on_the_object_store_one_stands(shop: Shop) -> None:  # noqa: ARG001 - it is the shop's store
+    """By the server's own conditional write, however many try at once."""
+    one_stands(open_store(load().store))
+    open_store(load().store).delete(layout.review_key("0" * 64))
+
+
+def test_a_request_that_is_published_twice_is_acted_on_once(shop: Shop) -> None:
+    """As after a crash between publication and the note of it: the second one is counted as a duplicate."""
+    skips = "skureel_skipped_records_total"
+    before = shop.process.metric(skips, role="renderer", reason="duplicate")
+    assert skureel("review", "approve", identity(2), "--reviewer", "r-07", *APPROVE).code == 0
+    shop.announced("r-2")
+    catalog = Catalog.open(shop.world.database_url)
+    with closing(catalog):
+        known = catalog.transaction(lambda ledger: ledger.known(["r-2"], "default")["r-2"])
+        (stored_,) = catalog.transaction(lambda ledger: ledger.requests(["r-2"], [str(known.batch)]))
+    send(options_of(load()), [stored(stored_)])
+    wait_until(lambda: shop.process.metric(skips, role="renderer", reason="duplicate") == before + 1)
+    assert len([message for message in shop.ready.messages if message.key() == b"r-2"]) == 1
+
+
 HALTING = "tests.integration.operate.halting"
 
 
@@ -283,7 +309,10 @@ def test_a_rejection_is_shown_whole(shop: Shop, tmp_path: Path) -> None:  # noqa
     ran = skureel("review", "show", identity(12), "--save", clip, "--contact-sheet", sheet, "--json")
     assert ran.code == 0, ran.err
     shown = ran.json()
-    assert (shown["id"], shown["scores"]["cast"] > 0.166) == (listed("--product", "r-12")["r-12"]["id"], True)
+    assert (shown["id"], shown["scores"]["cast"] > 0.166) == (
+        listed("--state", "all", "--product", "r-12")["r-12"]["id"],
+        True,
+    )
     assert "kettle" in shown["request"]["prompt"]
     attempt = shown["tried"][-1]
     assert attempt["key"].startswith("quarantine/")
@@ -313,7 +342,6 @@ def test_label_studio_decides_too(shop: Shop, tmp_path: Path) -> None:
 
 def test_the_first_clips_of_a_template_are_looked_at(shop: Shop) -> None:
     """Two of three, the same for whoever asks; a verdict is written once, and bad ones are listed."""
-    shop.announced("r-0")
     sample = skureel("review", "sample", "--json").json()
     (template,) = sample["templates"]
     assert (template["clips"], template["left"], template["template"].partition("@")[0]) == (3, 2, "home")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from consumer.events import Cause, VideoRejected, Work
+from consumer.events import Cause, Reason, VideoRejected, Work, utc_now
 from consumer.operate.publish import send
 from consumer.operate.reading import partitions_of, read
+from consumer.operate.review_records import Decision, Decisions, Verdict, Word
 from consumer.planner.catalog import Catalog
 from consumer.planner.ledger import Ledger
 from consumer.planner.outbox import Outbox
@@ -22,6 +25,7 @@ from consumer.renderer.library import BaseRecord, Library
 from consumer.settings import Topics, load
 from consumer.storage import layout
 from consumer.storage.files import FilesStore
+from consumer.storage.store import Store
 from consumer.stream.types import Output, Partition, Record
 from model.encode import encode_base
 from model.recipe import Recipe
@@ -115,3 +119,44 @@ def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shop]:
     with embedded("video-rejected", "video-ready", "clip-render") as broker:
         yield Shop(catalog, Library(FilesStore(settings.store.path)), broker.bootstrap)
     catalog.close()
+
+
+def decision(base: str, reviewer: str, verdict: Verdict = Verdict.APPROVED) -> Decision:
+    """A decision about a clip of a product nobody knows."""
+    event = VideoRejected(
+        event_id="ab" * 16,
+        occurred_at=NOW,
+        product_id="p",
+        revision=1,
+        cause=Cause(event_id="e", product_revision=1),
+        reasons=(Reason(check="cast", message="too warm"),),
+        base_digest=base,
+        quarantine_key=layout.quarantine_key(base),
+    )
+    word = Word(reviewer=reviewer, reason="intended", note="黄铜")
+    return Decision(
+        base_digest=base,
+        verdict=verdict,
+        word=word,
+        at=utc_now(),
+        policy=None,
+        event=event,
+        place="t/0/1",
+        attempt=base,
+    )
+
+
+def one_stands(store: Store) -> None:
+    """Eight decide about one clip at once: whoever asks is told the same decision, and it reads back as written."""
+    decisions, base, start = Decisions(store), "0" * 64, Barrier(8)
+
+    def decide(number: int) -> Decision:
+        start.wait()
+        return decisions.decide(decision(base, f"r-{number}", Verdict.APPROVED if number % 2 else Verdict.REJECTED))
+
+    with ThreadPoolExecutor(8) as threads:
+        stands = list(threads.map(decide, range(8)))
+    assert len({each.word.reviewer for each in stands}) == 1
+    found = decisions.read(base)
+    assert found is not None
+    assert stands == [found[0]] * 8

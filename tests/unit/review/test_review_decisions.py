@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
-from consumer.events import Cause, Reason, VideoReady, VideoRejected, utc_now
+from consumer.events import Reason, VideoReady, VideoRejected
 from consumer.operate import reading
 from consumer.operate.review_records import (
     APPROVE_REASONS,
     REJECT_REASONS,
     Decision,
     Decisions,
-    Verdict,
-    Word,
 )
 from consumer.renderer.announce import Announcer
 from consumer.storage import layout
@@ -28,8 +24,8 @@ from tests.commands import DEAD, embedded, skureel
 from tests.engines import TestEngine
 from tests.unit.docs.documents import rows
 from tests.unit.docs.pages import ROOT
-from tests.unit.renderer.conftest import CODEC, NOW, Bench, recipe, request
-from tests.unit.review.conftest import POLICY, Shop
+from tests.unit.renderer.conftest import CODEC, Bench, recipe, request
+from tests.unit.review.conftest import POLICY, Shop, decision, one_stands
 
 AS = ("--reviewer", "r-07")
 APPROVE = ("--reason", "intended", "--json", *AS)
@@ -42,45 +38,9 @@ def states() -> dict[str, str]:
     return {line["product_id"]: line["state"] for line in skureel("review", "list", "--state", "all", "--json").lines()}
 
 
-def decision(base: str, reviewer: str, verdict: Verdict = Verdict.APPROVED) -> Decision:
-    """A decision about a clip of a product nobody knows."""
-    event = VideoRejected(
-        event_id="ab" * 16,
-        occurred_at=NOW,
-        product_id="p",
-        revision=1,
-        cause=Cause(event_id="e", product_revision=1),
-        reasons=(Reason(check="cast", message="too warm"),),
-        base_digest=base,
-        quarantine_key=layout.quarantine_key(base),
-    )
-    word = Word(reviewer=reviewer, reason="intended", note="黄铜")
-    return Decision(
-        base_digest=base,
-        verdict=verdict,
-        word=word,
-        at=utc_now(),
-        policy=None,
-        event=event,
-        place="t/0/1",
-        attempt=base,
-    )
-
-
 def test_of_many_decisions_at_once_one_stands(tmp_path: Path) -> None:
     """Everybody is told the same one, and it reads back as it was written."""
-    decisions, base, start = Decisions(FilesStore(tmp_path)), "0" * 64, Barrier(8)
-
-    def decide(number: int) -> Decision:
-        start.wait()
-        return decisions.decide(decision(base, f"r-{number}", Verdict.APPROVED if number % 2 else Verdict.REJECTED))
-
-    with ThreadPoolExecutor(8) as threads:
-        stands = list(threads.map(decide, range(8)))
-    assert len({each.word.reviewer for each in stands}) == 1
-    found = decisions.read(base)
-    assert found is not None
-    assert stands == [found[0]] * 8
+    one_stands(FilesStore(tmp_path))
 
 
 @pytest.fixture
