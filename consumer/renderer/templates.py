@@ -54,7 +54,7 @@ class BreakerRules:
     probe: int = 10
     """First attempts that are let through to see whether it is over."""
     action: Literal["fallback", "reject"] = "fallback"
-    """What its clips come to while it is open: the next rung at once, or a rejection."""
+    """What its clips come to while it is open: the next rung at once, where there is one, or a rejection."""
 
 
 class _State(Enum):
@@ -104,8 +104,7 @@ class TemplateBreakers:
                 if version.let_through < self._rules.probe:
                     version.let_through += 1
                     return True
-        self._metrics.inc(m.TEMPLATE_PASSED_OVER, template=template)
-        return False
+            return False
 
     def note(self, template: str | None, *, rejected: bool) -> None:
         """The first attempt at a clip of this template was inspected."""

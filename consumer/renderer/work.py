@@ -106,9 +106,10 @@ class Workshop:
             if self._engines is None:
                 return Render()
             if job.rung == "planned" and decision.number == 0 and not self._admitted(job):
-                if self._passed_over(job):
-                    continue
-                return self._reject(job, "template")
+                if self._rules.breaker.action == "reject":
+                    return self._reject(job, "template")
+                self._pass_over(job)
+                continue
             planned = job.planned
             self._photo(job, self._pinning.equip)
             if job.planned is planned:
@@ -221,16 +222,18 @@ class Workshop:
         return Say(rejected(job.request, records, self._clock()))
 
     def _admitted(self, job: Job) -> bool:
-        """Whether the job's template is in use; asked once a job, for a probe has few places."""
-        job.admitted = job.admitted or self._breakers.admits(job.request.template)
+        """Whether the job is to be rendered as planned. Its breaker is asked once a job, for a probe has few places;
+        and not where there is nothing to make in its stead, unless such clips shall be rejected.
+        """
+        instead = self._rules.breaker.action == "reject" or len(self._climber.rungs(job)) > 1
+        job.admitted = job.admitted or not instead or self._breakers.admits(job.request.template)
+        if not job.admitted:
+            self._metrics.inc(m.TEMPLATE_PASSED_OVER, template=str(job.request.template))
         return job.admitted
 
-    def _passed_over(self, job: Job) -> bool:
-        """Remember that the planned clip is not to be rendered; False where there is nothing to make in its stead."""
-        if self._rules.breaker.action == "reject" or len(self._climber.rungs(job)) == 1:
-            return False
+    def _pass_over(self, job: Job) -> None:
+        """Remember that the planned clip is not to be rendered, so that every other look leads to the next rung too."""
         self._library.pass_over(_out_of_use(job))
-        return True
 
     def notes(self) -> dict[str, str]:
         """What is out of use just now, by name, and why."""

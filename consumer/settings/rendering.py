@@ -26,7 +26,8 @@ class TemplateBreaker(Tree):
     probe: Annotated[int, Field(ge=1, le=1_000)] = 10
     """First attempts that are tried then."""
     action: Literal["fallback", "reject"] = "fallback"
-    """What its clips come to meanwhile: the first of renderer.fallbacks at once, or a rejection."""
+    """What its clips come to meanwhile: the first of renderer.fallbacks at once, where there is one for them, or a
+    rejection."""
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

@@ -378,16 +378,21 @@ def test_a_template_that_fails_far_too_often_goes_straight_to_the_fallback(bench
     assert len(engine.rendered) == 5 * 3 + 1
 
 
-@pytest.mark.parametrize(("action", "fallbacks"), [("reject", ("calm",)), ("fallback", ())])
-def test_where_there_is_nothing_else_to_make_its_clips_are_rejected_without_a_render(
-    bench: Make, store: FilesStore, action: str, fallbacks: tuple[str, ...]
-) -> None:
-    """With the reason, no attempt, and no record: when it is back in use, the clip can be made."""
-    breaker = replace(BREAKER, action=action)  # type: ignore[arg-type]
-    one = bench(model(black), attempts=1, fallbacks=fallbacks, breaker=breaker)
+def out_of_use(make: Make, **rules: object) -> Bench:
+    """A renderer whose every clip was black so far."""
+    one = make(model(black), attempts=1, **rules)
     for number in range(5):
         one.send(asked(f"p{number}", made_of=planned(seed=100 + number)), number)
         rejected(one, number)
+    assert list(one.renderer.notes()) == [KETTLE]
+    return one
+
+
+def test_by_its_rule_clips_of_a_template_out_of_use_are_rejected_without_a_render(
+    bench: Make, store: FilesStore
+) -> None:
+    """With the reason, no attempt, and no record: when it is back in use, the clip can be made."""
+    one = out_of_use(bench, fallbacks=("calm",), breaker=replace(BREAKER, action="reject"))
     made = planned(seed=999)
     one.send(asked("late", made_of=made), 9)
     event = rejected(one, 9)
@@ -395,6 +400,15 @@ def test_where_there_is_nothing_else_to_make_its_clips_are_rejected_without_a_re
     assert [each.check for each in event.reasons] == ["template"]
     assert KETTLE in event.reasons[0].message
     assert store.stat(layout.base_record_key(made.scene.digest)) is None
+    assert one.metrics.value(m.TEMPLATE_PASSED_OVER, template=KETTLE) == 1
+
+
+def test_clips_that_have_no_fallback_are_made_as_ever(bench: Make) -> None:
+    """There is nothing else to make of them, and perhaps they are well."""
+    one = out_of_use(bench, fallbacks=(), breaker=BREAKER)
+    one.send(asked("late", made_of=planned(seed=999)), 9)
+    assert rejected(one, 9).attempts == 1
+    assert one.metrics.value(m.TEMPLATE_PASSED_OVER, template=KETTLE) == 0
 
 
 def test_rules_that_need_an_engine_that_is_not_there_are_refused(store: FilesStore) -> None:

@@ -60,13 +60,6 @@ def test_it_says_nothing_before_it_has_seen_enough() -> None:
     assert bench.breakers.admits(KETTLE)
 
 
-def test_what_is_passed_over_is_counted() -> None:
-    """Each clip that would have been rendered as planned."""
-    bench = Bench().opened()
-    assert not bench.breakers.admits(KETTLE)
-    assert bench.metrics.value(m.TEMPLATE_PASSED_OVER, template=KETTLE) == 2
-
-
 def test_after_its_pause_a_few_are_tried_and_it_closes_when_they_are_good() -> None:
     """No more than the probe's number; afterwards it begins anew."""
     bench = Bench().opened()
