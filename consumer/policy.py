@@ -33,7 +33,7 @@ POLICY = Policy(
         Rule(
             error=UnavailableError,
             outcome=Outcome.RETRY,
-            when="database, registry or broker is out of reach, overloaded or too slow",
+            when="database, registry or broker is out of reach, overloaded or too slow, or a clip cannot be signed",
             then=_WAITS,
         ),
         Rule(
