@@ -5,7 +5,7 @@ from __future__ import annotations
 from consumer.renderer.ends import Addresses
 from consumer.renderer.engine_room import Limits
 from consumer.renderer.options import RendererOptions, Rules
-from consumer.renderer.signing import signer_of
+from consumer.renderer.signing import told_signer_of
 from consumer.renderer.templates import BreakerRules
 from consumer.settings import Settings
 from model.engine import Engine, EngineSpec
@@ -39,7 +39,7 @@ def renderer_options(settings: Settings, role: str, *, group: str, cluster: str)
             best_of=rules.best_of,
             breaker=BreakerRules(**rules.breaker.model_dump()),
             inspector=inspector_of(settings),
-            signer=signer_of(settings.clip.c2pa),
+            signer=told_signer_of(settings.clip.c2pa),
         ),
         limits=Limits(
             job_timeout=engine.job_timeout,

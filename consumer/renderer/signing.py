@@ -23,12 +23,19 @@ def signer_of(settings: C2paSettings) -> Signer | None:
         algorithm=settings.algorithm,
         timestamp_url=settings.timestamp_url,
     )
-    signer = open_signer(credentials, __version__)
-    log.info(
-        "clips are signed",
-        by=credentials.subject,
-        algorithm=credentials.algorithm,
-        until=credentials.expires.date().isoformat(),
-        timestamps=credentials.timestamp_url or "none",
-    )
+    return open_signer(credentials, __version__)
+
+
+def told_signer_of(settings: C2paSettings) -> Signer | None:
+    """The same for a service, which says so in its log."""
+    signer = signer_of(settings)
+    if signer is not None:
+        own = signer.credentials
+        log.info(
+            "clips are signed",
+            by=own.subject,
+            algorithm=own.algorithm,
+            until=own.expires.date().isoformat(),
+            timestamps=own.timestamp_url or "none",
+        )
     return signer
