@@ -96,10 +96,12 @@ def _phrases(template: TemplateFile) -> Iterator[tuple[str, str]]:
     """What a template says in its own words, by place."""
     for locale, block in template.locales.items():
         for name in LocaleBlock.model_fields:
-            if name not in {"negative", "functions"}:  # what shall not be seen may be named
+            if name not in {"negative", "functions", "calm"}:  # what shall not be seen may be named
                 yield from _texts(f"locales.{locale}.{name}", getattr(block, name))
         for index, function in enumerate(block.functions):
             yield f"locales.{locale}.functions[{index}].motion", function.motion
+        for slot, words in (block.calm.model_dump() if block.calm else {}).items():
+            yield f"locales.{locale}.calm.{slot}", words
 
 
 def _texts(place: str, value: str | Sequence[Any]) -> Iterator[tuple[str, str]]:
@@ -223,6 +225,7 @@ def _preview_json(each: Preview) -> dict[str, Any]:
         "mode": recipe.scene.mode,
         "prompt": words.prompt,
         "negative_prompt": words.negative_prompt,
+        "calm_prompt": each.draft.calm_prompt,
         "captions": list(words.captions),
         "seed": recipe.scene.seed,
         "base_digest": recipe.digests.base,
@@ -240,6 +243,7 @@ def _show_preview(console: Console, each: Preview) -> None:
         "template": f"{told['template']} {told['version']}, {told['template_locale']}, {told['mode']}",
         "prompt": told["prompt"],
         "negative": told["negative_prompt"],
+        **({"calm": told["calm_prompt"]} if told["calm_prompt"] else {}),
         "captions": " | ".join(told["captions"]),
         "seed": str(told["seed"]),
         "base": told["base_digest"],

@@ -123,6 +123,13 @@ def test_lint_of_a_template_looks_at_its_phrases(tmp_path: Path) -> None:
     own.write_text(built_in.read_text(encoding="utf-8").replace("subject: ", "subject: 顶级", 1), encoding="utf-8")
     told = skureel("prompt", "lint", own, "--json").json()
     assert [(f["field"], f["rule"]) for f in told["findings"]] == [("locales.zh-CN.subject", "zh-top")]
+    lines = built_in.read_text(encoding="utf-8").splitlines(keepends=True)
+    own.write_text("".join(lines).replace("      motion: 光线", "      motion: 顶级光线", 1), encoding="utf-8")
+    told = skureel("prompt", "lint", own, "--json").json()
+    assert [(f["field"], f["rule"]) for f in told["findings"]] == [("locales.zh-CN.calm.motion", "zh-top")]
+    calm = ("    calm:", "      camera: ", "      motion: ")
+    own.write_text("".join(line for line in lines if not line.startswith(calm)), encoding="utf-8")
+    assert skureel("prompt", "lint", own).code == 0
     own.write_text("category: x\n", encoding="utf-8")
     assert skureel("prompt", "lint", own).code == 2
 
@@ -178,6 +185,19 @@ def test_preview_shows_a_product_in_each_locale(tmp_path: Path) -> None:
     people = skureel("prompt", "preview", file).out
     for part in ("p-1, zh-CN", "p-1, en", "home 1.", chinese["recipe_digest"], chinese["prompt"][:20]):
         assert part in people
+
+
+def test_preview_shows_the_calmer_prompt_where_the_engine_reads_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what a clip that fails inspection is made from next; the storyboard reads no prompt."""
+    file = jsonl(tmp_path, product())
+    [drawn, *_] = skureel("prompt", "preview", file, "--json").json()
+    assert drawn["calm_prompt"] is None
+    monkeypatch.setenv("SKUREEL_ENGINE__NAME", "tests.engines:fast")
+    [told, *_] = skureel("prompt", "preview", file, "--json").json()
+    assert "stays fixed" in told["calm_prompt"]
+    assert told["calm_prompt"] in skureel("prompt", "preview", file).out
 
 
 def test_preview_takes_locales_and_tells_refusals(tmp_path: Path) -> None:
