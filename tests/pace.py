@@ -43,6 +43,7 @@ LONGEST = (
     "pipeline/test_hostile.py",
     "pipeline/test_plenty.py",
     "stream/test_stream_faults.py",
+    "operate/test_demo.py",
     "planner/test_promo_races.py",
 )
 """Files with services whose tests take longest, the longest first: none of them must be the last to begin."""
