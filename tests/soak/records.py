@@ -14,7 +14,7 @@ from consumer.stream.codec import SingleObjectCodec
 from consumer.stream.jsonform import from_json
 from tests.harness import EVENT_TOPICS
 from tests.soak.poison import BY_NAME
-from tests.soak.workload import PRODUCTS, PROMOS, Item
+from tests.soak.workload import PRODUCTS, Item
 
 NUMBER = "soak-item"
 """The header that says which item a record is."""
@@ -69,6 +69,3 @@ def beginning() -> datetime:
     """Now, in the resolution of events."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-__all__ = ["NUMBER", "PRODUCTS", "PROMOS", "Encoder", "Wire", "beginning", "dated"]

@@ -134,6 +134,3 @@ def _open_transactions(world: World) -> list[str]:
         for (topic, part) in all_of_it
         if stable[topic, part] < all_of_it[topic, part]
     ]
-
-
-__all__ = ["LANES", "PLANNED_FROM", "READ_BY", "SAID", "Standing", "look", "settle"]

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tests.harness import Process
 from tests.soak.site import DRAIN, Site
@@ -26,10 +25,6 @@ class Life:
     ended: float | None = None
     code: int | None = None
     log: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """For the run's folder."""
-        return asdict(self)
 
 
 class Slot:
