@@ -36,6 +36,8 @@ class Body:
     data: bytes = field(repr=False)
     poster: bytes = field(repr=False)
     """JPEG, the size of the clip."""
+    label: str | None = None
+    """The visible label that was found in these very bytes; None: nobody looked, or it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +96,14 @@ def dress_body(base: bytes, recipe: Recipe) -> Body:
     shown = _exactly(scene.frames, chosen.watching(dress(base, overlays, scene)))
     data = encode(shown, (overlays.width, overlays.height), scene.fps, overlays.encoding, {})
     _check_visible(key_pictures_of(data), recipe)
-    return Body(data=data, poster=chosen.jpeg())
+    return Body(data=data, poster=chosen.jpeg(), label=overlays.label)
 
 
 def finish_body(body: Body, recipe: Recipe, *, generative: bool, signer: Signer | None = None) -> Finished:
     """Join the end card to a body, label, sign and read it all back; nothing is encoded but a card not seen before.
+
+    A body whose label nobody has seen is looked at here, by its first picture. ``inspect_file`` compares the packets of
+    the result with its parts: so what was seen there is seen in the result.
 
     The result is what ``finish`` makes of the base, byte for byte, a signature apart. Raises SpliceError when the body
     cannot be joined or is not the recipe's (dress the base again), and otherwise what ``finish`` does.
@@ -110,6 +115,8 @@ def finish_body(body: Body, recipe: Recipe, *, generative: bool, signer: Signer 
     card = encode_segment(segment) if segment else None
     data = splice(body.data, card, tags)
     parts = (body.data,) if card is None else (body.data, card)
+    if body.label != recipe.dressing.overlays.label:
+        _check_visible([opening_picture_of(data)], recipe)
     finished = _finished(data, body.poster, recipe, generative=generative, signer=signer, parts=parts)
     if finished.probe.frames != recipe.frames:
         raise SpliceError(f"body and end card have {finished.probe.frames} frames, the recipe {recipe.frames}")
@@ -137,8 +144,8 @@ def _finished(
         # The last that is done to the bytes; all that follows only reads them.
         data = signer.sign(data, recipe, generative=generative)
     _check_written(data, recipe, generative=generative, signer=signer)
-    # Body and card were looked at when they were made; what is joined of them opens with the body.
-    _check_visible([opening_picture_of(data)] if parts else key_pictures_of(data), recipe)
+    if not parts:  # those were looked at when they were made
+        _check_visible(key_pictures_of(data), recipe)
     overlays = recipe.dressing.overlays
     promoted = overlays.ribbon is not None or recipe.dressing.end_card is not None
     return Finished(

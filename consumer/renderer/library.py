@@ -93,6 +93,8 @@ class BodyRecord:
     poster_sha256: str
     policy: str | None = None
     """The inspection policy that the first clip passed."""
+    label: str | None = None
+    """The visible label that was found in its pictures."""
 
 
 Fit = Callable[[bytes], bool]
@@ -207,13 +209,14 @@ class Library:
             data = self._bytes(layout.body_key(record.digest), record.sha256)
             poster = self._bytes(layout.body_poster_key(record.digest), record.poster_sha256)
             if data is not None and poster is not None:
-                return Body(data=data, poster=poster)
+                return Body(data=data, poster=poster, label=record.label)
         plain = _plain(recipe)
         clip = self.clip_record(plain.digest) if plain is not None else None
         if clip is None:
             return None
+        label = recipe.dressing.overlays.label if "visible" in clip.labels else None
         data, poster = self._bytes(clip.key, clip.sha256), self._poster(clip.digest)
-        return Body(data=data, poster=poster) if data is not None and poster is not None else None
+        return Body(data=data, poster=poster, label=label) if data is not None and poster is not None else None
 
     def put_body(self, recipe: Recipe, body: Body, policy: str | None) -> None:
         """Store the body of an inspected clip and its poster, the record last; nothing where the clip is its body."""
@@ -225,6 +228,7 @@ class Library:
             sha256=hashlib.sha256(body.data).hexdigest(),
             poster_sha256=hashlib.sha256(body.poster).hexdigest(),
             policy=policy,
+            label=body.label,
         )
         put = self.store.put
         put(layout.body_key(digest), body.data, layout.body_attributes(layout.VIDEO, record.sha256))

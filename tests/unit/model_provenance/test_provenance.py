@@ -264,4 +264,8 @@ def test_a_visible_label_that_is_not_in_the_pictures_is_noticed() -> None:
     unlabelled = dress_body(base, recipe(scene(width=320, height=240)))
     with pytest.raises(LabelError, match="visible label: 'AI生成' is not legible on picture 1 of"):
         finish_body(unlabelled, MADE, generative=True)
-    assert finish_body(dress_body(base, MADE), WITH_CARD, generative=True).labels == ("visible", "aigc")
+    labelled = dress_body(base, MADE)
+    assert (unlabelled.label, labelled.label) == (None, "AI生成")
+    assert finish_body(labelled, WITH_CARD, generative=True).labels == ("visible", "aigc")
+    with pytest.raises(LabelError, match="picture 1 of"):  # seen was another label than this recipe's
+        finish_body(replace(unlabelled, label="AI"), MADE, generative=True)
