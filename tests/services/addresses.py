@@ -1,6 +1,7 @@
 """What a test needs of a service, wherever it runs: its address, and something fresh in it; starts nothing."""
 
 import os
+import time
 import urllib.parse
 import uuid
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tests.services.errors import ServiceError
+from tests.services.process import POLL_S
 
 ANSWER_S = 10.0
 
@@ -48,6 +50,23 @@ class KafkaAddress:
                 done.result(timeout=2 * ANSWER_S)
             except KafkaException as error:
                 raise ServiceError(f"Kafka at {self.bootstrap} did not create topic {name}: {error}") from error
+        # The answer comes from the controller. A broker learns of a topic a moment later, and a busy one two.
+        deadline = time.monotonic() + 2 * ANSWER_S
+        while not self._led(admin, topics):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"Kafka at {self.bootstrap} created topics and does not show them: {sorted(topics)}")
+            time.sleep(POLL_S)
+
+    def _led(self, admin: AdminClient, topics: dict[str, int]) -> bool:
+        """Whether every partition of these topics has a leader, as the broker tells clients."""
+        try:
+            known = admin.list_topics(timeout=ANSWER_S).topics
+        except KafkaException:
+            return False
+        return all(
+            name in known and sum(part.leader >= 0 for part in known[name].partitions.values()) == count
+            for name, count in topics.items()
+        )
 
     def check(self, timeout_s: float = ANSWER_S) -> None:
         """Return if the cluster answers and every partition has a leader.
