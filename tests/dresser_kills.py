@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from tests.harness import Process, Reader, World, running
-from tests.integration.pipeline.requests import Desk, recipe, request
+from tests.integration.pipeline.asked import Desk, recipe, request
 
 APART = {"SKUREEL_RENDERER__DRESS": "false"}
 """What a world needs whose renderers leave dressing to dressers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.metadata import packages_distributions
 from itertools import groupby
 
 import pytest
@@ -30,3 +32,14 @@ def test_the_order_is_the_same_from_wherever_it_begins(request: pytest.FixtureRe
 def test_what_is_named_is_there(name: str) -> None:
     """A file that was renamed would be traced again, or come last."""
     assert any(path.as_posix().endswith(name.rstrip("/")) for path in pace.ROOT.rglob("*"))
+
+
+def test_no_helper_beside_tests_hides_a_module_that_others_import() -> None:
+    """pytest puts the folders of tests on the path: a ``requests.py`` there would be what libraries get by that name."""
+    beside = {file.parent for file in pace.ROOT.rglob("test_*.py")}
+    helpers = {
+        file.stem: file for folder in beside for file in folder.glob("*.py") if not file.stem.startswith("test_")
+    }
+    assert len(helpers) > 3
+    others = (sys.stdlib_module_names | packages_distributions().keys()) - {"conftest", "tests"}
+    assert not {name: file for name, file in helpers.items() if name in others}

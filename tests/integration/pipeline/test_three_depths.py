@@ -14,7 +14,7 @@ from consumer.storage import layout
 from model.inspect import inspect_file
 from tests.dresser_kills import APART, NO_ENGINE, play
 from tests.harness import Reader, World, running, until
-from tests.integration.pipeline.requests import Desk, recipe, request, works
+from tests.integration.pipeline.asked import Desk, recipe, request, works
 
 Make = Callable[..., World]
 
