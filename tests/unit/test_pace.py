@@ -35,11 +35,10 @@ def test_what_is_named_is_there(name: str) -> None:
 
 
 def test_no_helper_beside_tests_hides_a_module_that_others_import() -> None:
-    """pytest puts the folders of tests on the path: a ``requests.py`` there would be what libraries get by that name."""
+    """pytest puts the folders of tests on the path: libraries would get the helper by the name ``requests``."""
     beside = {file.parent for file in pace.ROOT.rglob("test_*.py")}
-    helpers = {
-        file.stem: file for folder in beside for file in folder.glob("*.py") if not file.stem.startswith("test_")
-    }
+    modules = [file for folder in beside for file in folder.glob("*.py")]
+    helpers = {file.stem: file for file in modules if not file.stem.startswith("test_")}
     assert len(helpers) > 3
-    others = (sys.stdlib_module_names | packages_distributions().keys()) - {"conftest", "tests"}
+    others = sys.stdlib_module_names | packages_distributions().keys()
     assert not {name: file for name, file in helpers.items() if name in others}
